@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -35,12 +36,8 @@ func CanonicalHost(s string) (string, error) {
 	if strings.Contains(s, ":") {
 		return canonicalV6(s, s)
 	}
-	name, err := lookup.ToASCII(s)
-	if err != nil {
-		return "", refuse(s, "not a host name", "A name is letters, digits and hyphens between single dots.")
-	}
-	name = strings.TrimSuffix(strings.ToLower(name), ".")
-	if name == "" || strings.HasSuffix(name, ".") {
+	name, ok := canonicalName(s)
+	if !ok {
 		return "", refuse(s, "not a host name", "A name is letters, digits and hyphens between single dots.")
 	}
 	for _, c := range []byte(name) {
@@ -70,6 +67,21 @@ func IsLoopbackHost(s string) bool {
 		return classOf(addr) == classLoopback
 	}
 	return host == "localhost" || strings.HasSuffix(host, ".localhost")
+}
+
+// canonicalName maps a name, and maps the result once more: where the library's mapping does not settle (a byte that
+// is no UTF-8 becomes punycode that it then refuses), two readers could understand two names.
+func canonicalName(s string) (string, bool) {
+	if !utf8.ValidString(s) {
+		return "", false
+	}
+	name, err := lookup.ToASCII(s)
+	if err != nil {
+		return "", false
+	}
+	name = strings.TrimSuffix(name, ".")
+	again, err := lookup.ToASCII(name)
+	return name, err == nil && again == name && name != "" && !strings.HasSuffix(name, ".")
 }
 
 func isNameByte(c byte) bool {

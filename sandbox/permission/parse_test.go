@@ -16,7 +16,7 @@ func TestParseCanonical(t *testing.T) {
 		"net:api.example.com.:80":           "net:api.example.com:80",
 		"net:bücher.example":                "net:xn--bcher-kva.example",
 		"net:BÜCHER.example":                "net:xn--bcher-kva.example",
-		"net:ａｐｉ。example。com":              "net:api.example.com",
+		"net:ａｐｉ。example。com":               "net:api.example.com",
 		"net:my_bucket.example.com":         "net:my_bucket.example.com",
 		"net:r3---sn.example.com":           "net:r3---sn.example.com",
 		"net:*":                             "net:*",
