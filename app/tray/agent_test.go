@@ -30,6 +30,12 @@ func (q *quiet) Write(p []byte) (int, error) {
 	return q.b.Write(p)
 }
 
+func (q *quiet) String() string {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.b.String()
+}
+
 func testAgent(t *testing.T, f *fakeAgent, browse func(string) error) *agent {
 	t.Helper()
 	a := newAgent(f.socket, control.Desktop{Display: ":7"}, browse, slog.New(slog.NewTextHandler(&quiet{}, nil)))

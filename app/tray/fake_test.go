@@ -30,6 +30,7 @@ type fakeAgent struct {
 	mu      sync.Mutex
 	state   control.State
 	changed chan struct{} // closed and replaced at each change
+	watches int
 	server  *http.Server
 }
 
@@ -65,6 +66,13 @@ func (f *fakeAgent) set(s control.State) {
 	f.changed = make(chan struct{})
 }
 
+// watchers counts the watches begun so far.
+func (f *fakeAgent) watchers() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.watches
+}
+
 func (f *fakeAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	method := filepath.Base(r.URL.Path)
 	var body json.RawMessage
@@ -75,6 +83,9 @@ func (f *fakeAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = stream.Result(control.Greeting{Name: "Paddock", Protocol: f.protocol})
 		return
 	case control.MethodWatch:
+		f.mu.Lock()
+		f.watches++
+		f.mu.Unlock()
 		for {
 			f.mu.Lock()
 			state, changed := f.state, f.changed
