@@ -16,7 +16,17 @@ import (
 	"paddock/app/control"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// afterTests removes what tests share, such as the built program.
+var afterTests []func()
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		for _, f := range afterTests {
+			f()
+		}
+		os.Exit(code)
+	}))
+}
 
 // quiet is a log that a test can read.
 type quiet struct {

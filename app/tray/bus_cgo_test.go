@@ -45,6 +45,7 @@ var builtTray = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
+	afterTests = append(afterTests, func() { _ = os.RemoveAll(dir) })
 	bin := filepath.Join(dir, "paddock-tray")
 	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, ".")
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
@@ -53,12 +54,6 @@ var builtTray = sync.OnceValues(func() (string, error) {
 	}
 	return bin, nil
 })
-
-func removeBuiltTray() {
-	if bin, err := builtTray(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(bin))
-	}
-}
 
 // session is an X server and a session bus of the test's own.
 type session struct {

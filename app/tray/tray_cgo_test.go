@@ -19,7 +19,6 @@ import (
 // the menu over com.canonical.dbusmenu, against a fake agent.
 
 func TestTrayEndToEnd(t *testing.T) {
-	t.Cleanup(removeBuiltTray)
 	t.Run("menu", testMenu)
 	t.Run("attention", testAttention)
 	t.Run("no panel", testNoPanel)
