@@ -1,0 +1,172 @@
+# make run    set this machine up, build everything, start Paddock with two example apps
+# make test   set this machine up, build everything, run every test
+# make help   the rest
+#
+# Programs are built with two sets of flags and no more, because each has its own compiler cache and
+# the desktop libraries take minutes to compile:
+#   CGO_ENABLED=0 -trimpath   paddock, paddock-launch and all tests that draw nothing on a real screen
+#   CGO_ENABLED=1 -trimpath   paddock-tray and paddock-window (GTK and OpenGL are C)
+# The race detector is a third, for tests only: it needs cgo and instruments what it compiles. It is kept
+# to RACE_PKGS, none of which pulls in the desktop libraries, so that it costs a minute and not ten.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+# Version control stamps would make the bytes depend on the state of the checkout, and git refuses to
+# answer for the checkout of another user.
+export GOFLAGS := -trimpath -buildvcs=false
+export GOWORK := off
+PURE := CGO_ENABLED=0
+CGO := CGO_ENABLED=1
+
+# Packages that start goroutines; arch_test.go says when one is missing.
+RACE_PKGS = ./app ./app/bundle ./app/control ./app/control/server ./app/gateway ./sandbox ./sandbox/egress ./store
+GUI_PKGS = ./app/tray ./app/window
+
+# Programs of other projects that tests, linting and packaging use, built from the Go module proxy.
+# They stay out of go.mod: their dependencies are not ours.
+TOOLS := $(CURDIR)/.cache/bin
+GOTESTSUM := $(TOOLS)/gotestsum@v1.13.0
+GOFUMPT := $(TOOLS)/gofumpt@v0.12.0
+STATICCHECK := $(TOOLS)/staticcheck@v0.8.2
+NFPM := $(TOOLS)/nfpm@v2.45.2
+
+TEST_TIMEOUT ?= 10m
+FUZZ_TIME ?= 10s
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+# --- Set-up and building ---------------------------------------------------------------------------
+
+.PHONY: setup setup-headless setup-build
+setup: ## install what is missing on this machine (apt, npm); quiet the second time
+	@packaging/setup.sh
+
+setup-headless:
+	@packaging/setup.sh headless
+
+setup-build:
+	@packaging/setup.sh headless build
+
+.PHONY: headless build programs desktop-programs
+headless: setup-headless programs ## paddock, paddock-launch and deno in bin/; needs no desktop library
+
+build: setup-build programs desktop-programs ## all programs in bin/
+
+programs:
+	@mkdir -p bin
+	$(PURE) go build -o bin/paddock .
+ifeq ($(shell go env GOOS),linux)
+	$(PURE) go build -o bin/paddock-launch ./sandbox/launch
+endif
+
+desktop-programs:
+	@mkdir -p bin
+	$(CGO) go build -o bin/paddock-tray ./app/tray
+	$(CGO) go build -o bin/paddock-window ./app/window
+
+$(TOOLS)/serve-examples: FORCE
+	@$(PURE) go build -o $@ ./packaging/serve
+
+.PHONY: run
+run: build $(TOOLS)/serve-examples ## start Paddock with the example apps; Ctrl-C ends everything
+	@packaging/run.sh
+
+# --- Tests -----------------------------------------------------------------------------------------
+# In the order in which they fail fastest. -count=1: these tests use real processes, sockets and
+# programs in bin/, which the test cache cannot see.
+
+GO_TEST = $(GOTESTSUM) --format pkgname-and-test-fails --format-hide-empty-pkg -- -count=1 -timeout $(TEST_TIMEOUT)
+# No window and no state of the person who runs the tests.
+ALONE := env -u DISPLAY -u WAYLAND_DISPLAY -u DBUS_SESSION_BUS_ADDRESS -u PADDOCK_HOME -u PADDOCK_LIBEXEC
+SCREEN := $(ALONE) NO_AT_BRIDGE=1 xvfb-run -a -s '-screen 0 1280x1024x24 -nolisten tcp' dbus-run-session --
+# Long tests have their own step and are left out of the quick ones.
+LONG := ^Test(EndToEnd|Deb)
+
+.PHONY: test test-pure test-race test-gui test-e2e test-deb
+test: setup programs $(GOTESTSUM) test-pure test-race desktop-programs $(TOOLS)/serve-examples test-gui test-e2e test-deb ## set up, build, run every test
+	@echo 'make test: every step passed'
+
+test-pure: $(GOTESTSUM)
+	@echo '== tests that need neither a C compiler nor a display'
+	@pkgs=$$(go list -e -f '{{.Dir}}' ./... | sed "s|^$(CURDIR)|.|" | grep -vxF -f <(printf '%s\n' $(RACE_PKGS) $(GUI_PKGS))); \
+	$(ALONE) $(PURE) $(GO_TEST) -skip '$(LONG)' $$pkgs
+
+test-race: $(GOTESTSUM)
+	@echo '== packages with goroutines, under the race detector'
+	@$(ALONE) $(CGO) $(GO_TEST) -race $(RACE_PKGS)
+
+test-gui: $(GOTESTSUM)
+	@echo '== tray and windows on a virtual display'
+	@$(SCREEN) env $(CGO) $(GO_TEST) $(GUI_PKGS)
+
+test-e2e: $(GOTESTSUM)
+	@echo '== end to end: programs, apps, browser'
+	@$(SCREEN) env $(PURE) $(GO_TEST) -run '^TestEndToEnd' .
+
+test-deb: $(GOTESTSUM) deb-tools
+	@echo '== the installer'
+	@$(ALONE) $(PURE) NFPM=$(NFPM) $(GO_TEST) -run '^TestDeb' ./packaging
+
+.PHONY: lint
+lint: setup-build $(GOFUMPT) $(STATICCHECK) ## formatting, go vet, staticcheck
+	@unformatted=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 $(GOFUMPT) -l); \
+	if [ -n "$$unformatted" ]; then echo "not formatted (run $(GOFUMPT) -w):"; echo "$$unformatted"; exit 1; fi
+	$(PURE) go vet $$(go list -e ./... | grep -v '/app/window$$')
+	$(PURE) GOOS=windows go vet ./sandbox/permission ./app/control
+	$(PURE) GOOS=darwin go vet ./sandbox/permission ./app/control
+	$(CGO) go vet ./app/tray ./app/window ./app/ui
+	$(PURE) $(STATICCHECK) $$(go list -e ./... | grep -v '/app/window$$')
+	$(CGO) $(STATICCHECK) ./app/tray ./app/window ./app/ui
+
+.PHONY: bench
+bench: headless ## Go benchmarks, then the program's own
+	$(PURE) go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -vE '/app/(tray|window)$$')
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZ_TIME (10s)
+	@for pkg in $$(go list ./... | grep -vE '/app/(tray|window)$$'); do \
+	  for target in $$($(PURE) go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "== $$pkg $$target"; \
+	    $(PURE) go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) $$pkg; \
+	  done; \
+	done
+
+# --- Installers ------------------------------------------------------------------------------------
+
+.PHONY: deb deb-tools deb-package
+deb: build deb-tools deb-package ## dist/paddock_VERSION_ARCH.deb (PADDOCK_RELEASE=1 compresses for release)
+
+deb-tools: $(NFPM)
+	@packaging/setup.sh package
+
+deb-package:
+	@NFPM=$(NFPM) packaging/deb.sh
+
+# --- Tools and cleaning ----------------------------------------------------------------------------
+
+# go install names the program after its folder; the version goes into our name, so that a new pin
+# is a new file.
+define tool
+$(1):
+	@mkdir -p $(TOOLS)
+	@echo 'building $(notdir $(1))' >&2
+	@GOBIN=$(TOOLS)/new $(PURE) go install $(2)$(patsubst $(firstword $(subst @, ,$(notdir $(1))))%,%,$(notdir $(1)))
+	@mv -f $(TOOLS)/new/$(firstword $(subst @, ,$(notdir $(1)))) $(1)
+endef
+$(eval $(call tool,$(GOTESTSUM),gotest.tools/gotestsum))
+$(eval $(call tool,$(GOFUMPT),mvdan.cc/gofumpt))
+$(eval $(call tool,$(STATICCHECK),honnef.co/go/tools/cmd/staticcheck))
+$(eval $(call tool,$(NFPM),github.com/goreleaser/nfpm/v2/cmd/nfpm))
+
+.PHONY: FORCE
+FORCE:
+
+.PHONY: clean
+clean: ## remove bin/ and dist/; downloads and tools stay in .cache/
+	rm -rf bin dist
