@@ -92,17 +92,18 @@ func (d *diskState) paced(now time.Time) bool {
 
 // lookDue says whether the walking goroutine must look at this app now.
 func (d *diskState) lookDue(limit int64, s sample) bool {
+	return !d.walking && (d.spaceLeft(s) <= 0 || d.walkDue(limit, s, s.at))
+}
+
+// walkDue says whether the folders must be walked now, going by what is known.
+func (d *diskState) walkDue(limit int64, s sample, now time.Time) bool {
 	switch left := d.left(limit, s); {
-	case d.walking:
-		return false
-	case d.spaceLeft(s) <= 0:
-		return true
 	case left <= -limit/overdraft:
-		return !s.at.Before(d.ended.Add(d.took))
+		return !now.Before(d.ended.Add(d.took))
 	case left <= 0:
-		return !d.paced(s.at)
+		return !d.paced(now)
 	default:
-		return d.wanted && written(d.walkedAt, s) >= staleStep && !d.paced(s.at)
+		return d.wanted && written(d.walkedAt, s) >= staleStep && !d.paced(now)
 	}
 }
 
@@ -120,23 +121,22 @@ func (d *diskState) wait(limit int64, s sample) time.Duration {
 
 // looked takes in a reading of the file system, and says whether a walk must follow.
 func (d *diskState) looked(sp space, limit int64, s sample, now time.Time) (walk bool, breach *Breach) {
-	if wrote := written(d.roomAt, s); sp.room <= 0 && d.room <= 0 && wrote >= lowStep && !d.ended.IsZero() {
+	first := d.ended.IsZero()
+	if low := sp.room <= 0 && d.room <= 0; first || !low {
+		d.room, d.roomAt = sp.room, s
+	} else if written(d.roomAt, s) >= lowStep {
 		return false, &Breach{
 			Budget: BudgetDisk, Limit: float64(max(d.used+sp.room, 0)), Measured: float64(d.used + written(d.walkedAt, s)),
 		}
 	}
-	d.room, d.roomAt = sp.room, s
-	if d.ended.IsZero() {
+	if first {
 		return true, nil
 	}
 	// System time is a crude bound on how many entries were made; the file system knows better, where it counts.
 	if sp.inodes >= 0 && d.madeFree >= 0 {
 		d.made, d.madeAt = max(d.madeFree-sp.inodes, 0), s.sys
 	}
-	if d.left(limit, s) <= 0 {
-		return true, nil
-	}
-	return d.wanted && written(d.walkedAt, s) >= staleStep && !d.paced(now), nil
+	return d.walkDue(limit, s, now), nil
 }
 
 // walked takes in what a walk counted.

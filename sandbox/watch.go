@@ -10,7 +10,8 @@ import (
 )
 
 // watched is one instance as the watchdog sees it. The methods are called from the watchdog's goroutines and must be
-// safe for concurrent use. pid, budget and diskPaths must return at once; breached may take its time.
+// safe for concurrent use; the watchdog holds no lock meanwhile. pid, budget and diskPaths must return at once; breached
+// may take its time.
 type watched interface {
 	pid() int
 	budget() Budget      // the budget now; asked again for each sample, so that a change needs no notice
@@ -28,6 +29,7 @@ type watchdog struct {
 	mu      sync.Mutex
 	targets map[int]*target
 	queue   []*target // waiting for a walk
+	batch   []*target // the sampling goroutine's own, kept to save allocations
 	closed  bool
 
 	changed chan struct{} // wakes the sampling goroutine
@@ -76,7 +78,7 @@ func newWatchdog(log *slog.Logger) *watchdog {
 // whose process cannot be read (it has ended already) is kept, unwatched, until it is removed.
 func (w *watchdog) add(in watched) {
 	pid := in.pid()
-	t := &target{in: in, pid: pid}
+	t := &target{in: in, pid: pid, mark: sample{at: time.Now()}}
 	s, err := openSampler(pid)
 	if err != nil {
 		t.gone = true
@@ -146,6 +148,7 @@ func (w *watchdog) close() {
 	}
 }
 
+// release ends the watch on a process; the figures stay.
 func (t *target) release() {
 	t.gone = true
 	if t.sampler != nil {
@@ -154,6 +157,7 @@ func (t *target) release() {
 	}
 }
 
+// signal leaves a wake-up for a goroutine that may be busy; one is as good as many.
 func signal(c chan<- struct{}) {
 	select {
 	case c <- struct{}{}:
@@ -178,26 +182,41 @@ func (w *watchdog) sampleLoop() {
 // sampleDue reads every process whose time has come and says how long nothing will be due. A process whose turn comes
 // soon is read together with the others, so that fifty idle apps make four wake-ups a second, not two hundred.
 func (w *watchdog) sampleDue() time.Duration {
+	now := time.Now()
+	w.mu.Lock()
+	w.batch = w.batch[:0]
+	for _, t := range w.targets {
+		if t.active() && t.due.Sub(now) <= t.wait/4 {
+			w.batch = append(w.batch, t)
+		}
+	}
+	w.mu.Unlock()
+
+	for _, t := range w.batch {
+		b := t.in.budget().WithDefaults() // not under our lock: the instance may hold its own while it calls us
+		w.mu.Lock()
+		if t.active() {
+			w.sampleOne(t, b)
+		}
+		w.mu.Unlock()
+	}
+
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	now := time.Now()
 	next := now.Add(time.Hour)
 	for _, t := range w.targets {
-		if t.gone || t.told {
-			continue
-		}
-		if t.due.Sub(now) <= t.wait/4 {
-			w.sampleOne(t)
-		}
-		if !t.gone && !t.told && t.due.Before(next) {
+		if t.active() && t.due.Before(next) {
 			next = t.due
 		}
 	}
 	return max(time.Until(next), 0)
 }
 
+// active says that there is still something to sample.
+func (t *target) active() bool { return !t.gone && !t.told }
+
 // sampleOne reads one process, updates its figures and acts on them.
-func (w *watchdog) sampleOne(t *target) {
+func (w *watchdog) sampleOne(t *target, b Budget) {
 	s, err := t.sampler.sample()
 	if err != nil {
 		if !errors.Is(err, errGone) {
@@ -206,14 +225,12 @@ func (w *watchdog) sampleOne(t *target) {
 		t.release()
 		return
 	}
-	b := t.in.budget().WithDefaults()
 	wait, breach := t.judge(s, b, w.cores)
 	if breach != nil {
 		w.tell(t, *breach)
 		return
 	}
-	t.due = s.at.Add(wait)
-	t.wait = wait
+	t.wait, t.due = wait, s.at.Add(wait)
 	if t.disk.lookDue(b.DiskBytes, s) {
 		w.enqueue(t)
 	}
@@ -258,9 +275,6 @@ func (t *target) judge(s sample, b Budget, cores int) (time.Duration, *Breach) {
 
 // update takes a sample into the figures. mark is where the percentage counts from: a sample at least a second old.
 func (u *Usage) update(mark *sample, s sample) {
-	if mark.at.IsZero() {
-		*mark = s
-	}
 	if dt := s.at.Sub(mark.at); dt >= time.Second {
 		u.CPUPercent = 100 * max(s.cpu-mark.cpu, 0).Seconds() / dt.Seconds()
 		*mark = s
