@@ -25,6 +25,7 @@ CGO := CGO_ENABLED=1
 # Packages that start goroutines; arch_test.go says when one is missing.
 RACE_PKGS = ./app ./app/bundle ./app/control ./app/control/server ./app/gateway ./sandbox ./sandbox/egress ./store
 GUI_PKGS = ./app/tray ./app/window
+E2E_PKGS = ./app/e2e
 
 # Programs of other projects that tests, linting and packaging use, built from the Go module proxy.
 # They stay out of go.mod: their dependencies are not ours.
@@ -85,8 +86,8 @@ GO_TEST = $(GOTESTSUM) --format pkgname-and-test-fails --format-hide-empty-pkg -
 # No window and no state of the person who runs the tests.
 ALONE := env -u DISPLAY -u WAYLAND_DISPLAY -u DBUS_SESSION_BUS_ADDRESS -u PADDOCK_HOME -u PADDOCK_LIBEXEC
 SCREEN := $(ALONE) NO_AT_BRIDGE=1 xvfb-run -a -s '-screen 0 1280x1024x24 -nolisten tcp' dbus-run-session --
-# Long tests have their own step and are left out of the quick ones.
-LONG := ^Test(EndToEnd|Deb)
+# The tests of the .deb build and install one: they have their own step and are left out of the quick ones.
+LONG := ^TestDeb
 
 .PHONY: test test-pure test-race test-gui test-e2e test-deb
 test: setup programs $(GOTESTSUM) test-pure test-race desktop-programs $(TOOLS)/serve-examples test-gui test-e2e test-deb ## set up, build, run every test
@@ -94,7 +95,7 @@ test: setup programs $(GOTESTSUM) test-pure test-race desktop-programs $(TOOLS)/
 
 test-pure: $(GOTESTSUM)
 	@echo '== tests that need neither a C compiler nor a display'
-	@pkgs=$$(go list -e -f '{{.Dir}}' ./... | sed "s|^$(CURDIR)|.|" | grep -vxF -f <(printf '%s\n' $(RACE_PKGS) $(GUI_PKGS))); \
+	@pkgs=$$(go list -e -f '{{.Dir}}' ./... | sed "s|^$(CURDIR)|.|" | grep -vxF -f <(printf '%s\n' $(RACE_PKGS) $(GUI_PKGS) $(E2E_PKGS))); \
 	$(ALONE) $(PURE) $(GO_TEST) -skip '$(LONG)' $$pkgs
 
 test-race: $(GOTESTSUM)
@@ -107,7 +108,7 @@ test-gui: $(GOTESTSUM)
 
 test-e2e: $(GOTESTSUM)
 	@echo '== end to end: programs, apps, browser'
-	@$(SCREEN) env $(PURE) $(GO_TEST) -run '^TestEndToEnd' .
+	@$(ALONE) $(PURE) $(GO_TEST) $(E2E_PKGS)
 
 test-deb: $(GOTESTSUM) deb-tools
 	@echo '== the installer'

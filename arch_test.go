@@ -26,7 +26,7 @@ const module = "paddock"
 // a new package is a decision, and this is where it is written down.
 var mayImport = map[string][]string{
 	".": {
-		"app", "app/control/server", "app/cli", "app/gateway", "app/bundle",
+		"app", "app/control", "app/control/server", "app/cli", "app/gateway", "app/bundle",
 		"sandbox", "sandbox/egress", "store", "packaging",
 	},
 	"app": {
@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"app/cli":            {"app/control", "app/bundle", "app/bundle/pack", "sandbox/permission"},
 	"app/control":        {"sandbox/permission"},
 	"app/control/server": {"app", "app/control", "sandbox/permission"},
+	"app/e2e":            {}, // tests only, of the built programs
 	"app/gateway":        {"sandbox/permission"},
 	"app/tray":           {"app/control", "sandbox/permission", "assets"},
 	"app/ui":             {"app/control", "sandbox/permission", "assets"},
@@ -85,7 +86,7 @@ var vagueNames = []string{"util", "utils", "common", "helper", "helpers", "types
 
 const (
 	maxLines     = 700 // of one Go file: beyond it, split by noun
-	maxMainLines = 100 // of main.go: it only wires
+	maxMainLines = 120 // of main.go: it only wires
 )
 
 // source is one parsed Go file.
