@@ -1,0 +1,397 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Deadlines of an exchange with an app. A variable only so that tests need not wait.
+var answerTimeout = 120 * time.Second // from the end of the request to the header of the answer
+
+const (
+	stallTimeout    = 120 * time.Second // an upload that the app does not take
+	continueTimeout = time.Second       // how long a client that expects 100-continue waits for the app's word
+	maxInterim      = 8                 // 1xx answers before the answer
+)
+
+// failure says how far an exchange came, which decides whether it may be tried again.
+type failure struct {
+	err   error
+	fresh bool // on a connection made for it, so not for having been idle too long
+	safe  bool // nothing of the body was read and the method may be repeated
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+// forward sends a request to the app, waking it where needed, and its answer to the browser.
+func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cookies string) {
+	ctx := r.Context()
+	a := newAsked(r, cookies)
+	if err := s.enter(ctx); err != nil {
+		g.refuse(w, r, s, err)
+		return
+	}
+	defer s.leave()
+	lastKey := ""
+	for attempt := 1; ; attempt++ {
+		up, err := s.wake(ctx, g.backend)
+		if err != nil {
+			g.refuse(w, r, s, err)
+			return
+		}
+		key := up.Key()
+		if key == lastKey { // the same instance failed on a fresh connection already
+			g.refuse(w, r, s, errStopped)
+			return
+		}
+		release := up.Busy()
+		err = s.exchange(w, r, up, a)
+		release()
+		if err == nil {
+			return
+		}
+		failed := new(failure)
+		if !errors.As(err, &failed) { // the answer has begun; end the connection so that nobody takes it for whole
+			s.odd.Do(func() { g.log.Warn("answer of an app broke off", "app", s.state.Load().app.ID, "err", err) })
+			panic(http.ErrAbortHandler)
+		}
+		if ctx.Err() != nil {
+			panic(http.ErrAbortHandler)
+		}
+		s.odd.Do(func() { g.log.Warn("app gave no proper answer", "app", s.state.Load().app.ID, "err", err) })
+		if a.hasBody {
+			w.Header().Set("Connection", "close") // part of the body may be unread
+		}
+		if !failed.safe || attempt == 3 {
+			g.refuse(w, r, s, errStopped)
+			return
+		}
+		if failed.fresh {
+			lastKey = key
+		}
+	}
+}
+
+var errStopped = errors.New("the app stopped answering")
+
+// exchange does one request over one connection. A *failure means that nothing was sent to the browser yet.
+func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a asked) error {
+	ctx := r.Context()
+	l, err := s.pool.get(ctx, up)
+	if err != nil {
+		return &failure{err: fmt.Errorf("connect: %w", err), fresh: true, safe: true}
+	}
+	clean := false
+	defer func() {
+		if !clean {
+			s.pool.drop(l)
+		}
+	}()
+	stop := context.AfterFunc(ctx, func() { _ = l.conn.Close() })
+	defer stop()
+
+	writeHead(l.bw, r, a)
+	if err := l.bw.Flush(); err != nil {
+		return &failure{err: fmt.Errorf("send request: %w", err), fresh: !l.reused, safe: true}
+	}
+	var body *upload
+	if a.hasBody {
+		body = newUpload(w, r, l, a)
+		defer body.end()
+	} else {
+		_ = l.conn.SetReadDeadline(time.Now().Add(answerTimeout))
+	}
+
+	resp, err := readAnswer(l, r, a, body)
+	if err != nil {
+		safe := repeatable(r) && body == nil && !errors.Is(err, errOdd)
+		return &failure{err: fmt.Errorf("read answer: %w", err), fresh: !l.reused, safe: safe}
+	}
+	if body != nil {
+		body.answered()
+	}
+	_ = l.conn.SetReadDeadline(time.Time{}) // a stream may be silent for as long as it likes
+	if resp.StatusCode == http.StatusSwitchingProtocols {
+		stop()
+		return s.tunnel(w, r, l, resp)
+	}
+	defer resp.Body.Close()
+
+	header := w.Header()
+	s.state.Load().fill(header, resp.Header, r, s.origin)
+	if resp.ContentLength >= 0 && resp.StatusCode != http.StatusNoContent && resp.StatusCode != http.StatusNotModified {
+		header["Content-Length"] = []string{strconv.FormatInt(resp.ContentLength, 10)}
+	}
+	for name := range resp.Trailer {
+		if trailerPasses(name) {
+			header.Add("Trailer", name)
+		}
+	}
+	if body != nil && !body.finished() {
+		header.Set("Connection", "close") // what is left of the body will not be read
+	}
+	w.WriteHeader(resp.StatusCode)
+	if err := copyAnswer(w, resp); err != nil {
+		return fmt.Errorf("pass on the body: %w", err)
+	}
+	for name, values := range resp.Trailer {
+		if trailerPasses(name) && validValues(values) {
+			header[name] = values
+		}
+	}
+
+	uploaded := body == nil || body.end()
+	if stop() && uploaded && !resp.Close && resp.ProtoAtLeast(1, 1) && l.br.Buffered() == 0 {
+		clean = true
+		s.pool.put(l, keepFor(resp.Header))
+	}
+	return nil
+}
+
+// repeatable reports whether a request may be sent a second time when a connection ended before any answer.
+func repeatable(r *http.Request) bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
+}
+
+var errOdd = errors.New("the answer is not proper HTTP/1.1")
+
+// readAnswer reads the head of the answer. Interim answers stay here: 100 lets the body go, and the headers of a
+// 103 would pass by every rule.
+func readAnswer(l *link, r *http.Request, a asked, body *upload) (*http.Response, error) {
+	for range maxInterim {
+		l.limit()
+		if _, err := l.br.Peek(1); err != nil { // nothing at all: the link was closed
+			return nil, err
+		}
+		resp, err := http.ReadResponse(l.br, r)
+		l.unlimit()
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errOdd, err)
+		}
+		switch {
+		case resp.ProtoMajor != 1 || resp.StatusCode < 100 || resp.StatusCode > 599:
+			return nil, fmt.Errorf("%w: it begins with %q %d", errOdd, trimTo(resp.Proto, 16), resp.StatusCode)
+		case resp.StatusCode == http.StatusSwitchingProtocols:
+			if !a.webSocket || !strings.EqualFold(resp.Header.Get("Upgrade"), "websocket") {
+				return nil, fmt.Errorf("%w: it switches to a protocol nobody asked for", errOdd)
+			}
+			return resp, nil
+		case resp.StatusCode == http.StatusContinue:
+			if body != nil {
+				body.proceed()
+			}
+		case resp.StatusCode >= 200:
+			return resp, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: more than %d interim answers", errOdd, maxInterim)
+}
+
+func trimTo(s string, n int) string { return s[:min(len(s), n)] }
+
+// keepFor reads "Keep-Alive: timeout=5": the app closes the connection after that, so it is not used in the last
+// second of it.
+func keepFor(h http.Header) time.Duration {
+	for part := range strings.SplitSeq(h.Get("Keep-Alive"), ",") {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(part), "timeout="); ok {
+			if seconds, err := strconv.Atoi(text); err == nil && seconds >= 0 && seconds < 3600 {
+				return max(time.Duration(seconds-1)*time.Second, time.Millisecond)
+			}
+		}
+	}
+	return 0
+}
+
+var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+
+// copyAnswer passes a body on as it comes. A piece that may be followed by a wait is flushed, so that event
+// streams and slow answers arrive at once; the last piece goes out with the end of the answer.
+func copyAnswer(w http.ResponseWriter, resp *http.Response) error {
+	if resp.Body == http.NoBody || resp.ContentLength == 0 {
+		return nil
+	}
+	buffer := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buffer)
+	left := resp.ContentLength // negative: not known
+	flusher, _ := w.(http.Flusher)
+	if left < 0 || left > int64(len(buffer)) {
+		flusher.Flush() // the head; a stream may begin with a wait
+	}
+	for {
+		n, readErr := resp.Body.Read(buffer[:])
+		if n > 0 {
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return err
+			}
+			left -= int64(n)
+			if readErr == nil && left != 0 {
+				flusher.Flush()
+			}
+		}
+		if errors.Is(readErr, io.EOF) {
+			return nil
+		}
+		if readErr != nil {
+			return readErr
+		}
+	}
+}
+
+// upload sends a request body to the app while the answer is awaited. It reads only as fast as the app takes it.
+type upload struct {
+	link    *link
+	control *http.ResponseController
+	start   chan struct{} // closed when the body may go
+	once    sync.Once
+	done    chan struct{}
+
+	mu      sync.Mutex
+	replied bool // the answer has come: no deadline for it any more
+	err     error
+}
+
+func newUpload(w http.ResponseWriter, r *http.Request, l *link, a asked) *upload {
+	u := &upload{link: l, control: http.NewResponseController(w), start: make(chan struct{}), done: make(chan struct{})}
+	// Without this the server stops reading the body at the first byte of the answer.
+	_ = u.control.EnableFullDuplex()
+	if !a.expects {
+		u.proceed()
+	}
+	go u.run(r)
+	return u
+}
+
+func (u *upload) proceed() { u.once.Do(func() { close(u.start) }) }
+
+func (u *upload) run(r *http.Request) {
+	defer close(u.done)
+	timer := time.NewTimer(continueTimeout)
+	select {
+	case <-u.start:
+	case <-timer.C:
+	}
+	timer.Stop()
+	u.mu.Lock()
+	skip := u.replied // a final answer instead of 100: the client need not send the body
+	u.mu.Unlock()
+	if skip {
+		u.fail(errors.New("answered without the body"))
+		return
+	}
+	if err := u.send(r); err != nil {
+		u.fail(err)
+		return
+	}
+	_ = u.link.conn.SetWriteDeadline(time.Time{})
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.replied {
+		_ = u.link.conn.SetReadDeadline(time.Now().Add(answerTimeout))
+	}
+}
+
+// fail ends the exchange where the answer has not come: there is no way to take back a begun request.
+func (u *upload) fail(err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.err = err
+	if !u.replied {
+		_ = u.link.conn.SetReadDeadline(time.Now().Add(2 * time.Second)) // an early answer may be on its way
+	}
+}
+
+func (u *upload) send(r *http.Request) error {
+	out := stallWriter{u.link}
+	buffer := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buffer)
+	if r.ContentLength > 0 {
+		_, err := io.CopyBuffer(out, onlyReader{r.Body}, buffer[:])
+		return err
+	}
+	chunks := httputil.NewChunkedWriter(u.link.bw)
+	for {
+		n, err := r.Body.Read(buffer[:])
+		if n > 0 {
+			out.extend()
+			if _, err := chunks.Write(buffer[:n]); err != nil {
+				return err
+			}
+			if err := u.link.bw.Flush(); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	out.extend()
+	if err := chunks.Close(); err != nil {
+		return err
+	}
+	for name, values := range r.Trailer {
+		for _, value := range values {
+			if trailerPasses(name) {
+				writeLine(u.link.bw, name, value)
+			}
+		}
+	}
+	u.link.bw.WriteString("\r\n")
+	return u.link.bw.Flush()
+}
+
+// answered notes that the header of the answer is there.
+func (u *upload) answered() {
+	u.mu.Lock()
+	u.replied = true
+	u.mu.Unlock()
+	u.proceed()
+}
+
+// finished reports whether the whole body was read.
+func (u *upload) finished() bool {
+	select {
+	case <-u.done:
+		return u.err == nil
+	default:
+		return false
+	}
+}
+
+// end stops an upload that still runs and waits for it. It reports whether all of the body was sent.
+func (u *upload) end() bool {
+	select {
+	case <-u.done:
+		return u.err == nil
+	default:
+	}
+	u.answered()
+	_ = u.link.conn.SetWriteDeadline(time.Now())
+	_ = u.control.SetReadDeadline(time.Now()) // wakes a read of the client's body
+	<-u.done
+	return false
+}
+
+// stallWriter writes to the app with a deadline for each piece.
+type stallWriter struct{ *link }
+
+func (w stallWriter) extend() { _ = w.conn.SetWriteDeadline(time.Now().Add(stallTimeout)) }
+
+func (w stallWriter) Write(p []byte) (int, error) {
+	w.extend()
+	return w.conn.Write(p)
+}
+
+// onlyReader hides other methods of a body, so that the given buffer is used.
+type onlyReader struct{ io.Reader }

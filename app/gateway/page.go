@@ -1,0 +1,103 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"html/template"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"paddock/sandbox/permission"
+)
+
+// page is one of the host's own pages.
+type page struct {
+	Title     string
+	Text      string
+	Actions   []Action
+	Back      string // where a button leads afterwards
+	Link      string
+	LinkLabel string
+	Enter     bool // replaces itself by Link at once
+}
+
+//go:embed page.html
+var pageText string
+
+//go:embed page.css
+var pageStyle string
+
+// enterScript is the only script on any host page. The policy names it by its hash.
+const enterScript = `location.replace("/")`
+
+var pageTemplate = template.Must(template.New("page").Parse(pageText))
+
+func hashSource(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+// hostHeaders are on everything that the host itself answers.
+var hostHeaders = append(slices.Clone(always),
+	line("Content-Security-Policy", "default-src 'none'; style-src "+hashSource(pageStyle)+"; script-src "+hashSource(enterScript)+
+		"; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"),
+	line("Permissions-Policy", featurePolicy(permission.Set{})),
+	line("Cache-Control", "no-store"),
+)
+
+var (
+	typeHTML = []string{"text/html; charset=utf-8"}[:1:1]
+	typeText = []string{"text/plain; charset=utf-8"}[:1:1]
+)
+
+// show answers with a host page, or with its words alone where a script asked and not a tab. s may be nil.
+func (g *Gateway) show(w http.ResponseWriter, r *http.Request, s *site, status int, p page) {
+	h := w.Header()
+	hostHeaders.apply(h)
+	if p.Enter {
+		h["Referrer-Policy"] = []string{"no-referrer"} // its address holds the token
+	}
+	var body bytes.Buffer
+	if wantsPage(r) {
+		h["Content-Type"] = typeHTML
+		view := struct {
+			page
+			Style           template.CSS
+			Script          template.JS
+			Icon, Name, Act string
+		}{page: p, Style: template.CSS(pageStyle), Script: template.JS(enterScript), Act: actPath} //nolint:gosec // constants
+		if s != nil {
+			app := s.state.Load().app
+			view.Name = app.Name
+			if len(app.Icon) > 0 {
+				view.Icon = iconPath
+			}
+		}
+		if err := pageTemplate.Execute(&body, view); err != nil {
+			g.log.Error("host page", "err", err)
+		}
+	} else {
+		h["Content-Type"] = typeText
+		body.WriteString(p.Title + "\n" + p.Text + "\n")
+	}
+	h["Content-Length"] = []string{strconv.Itoa(body.Len())}
+	if r.ContentLength != 0 && status >= 400 {
+		h["Connection"] = []string{"close"} // the body is not read
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes())
+}
+
+// wantsPage reports whether the answer is for a tab. Clients that do not say get the page.
+func wantsPage(r *http.Request) bool {
+	switch dest := r.Header.Get("Sec-Fetch-Dest"); dest {
+	case "":
+		return !strings.HasPrefix(r.Header.Get("Accept"), "application/json")
+	default:
+		return dest == "document" || dest == "iframe" || dest == "frame"
+	}
+}

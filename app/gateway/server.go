@@ -1,0 +1,99 @@
+package gateway
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Limits of the server itself. Bodies and streams have no deadline of their own: an app may stream for hours.
+const (
+	maxConns      = 8192             // browser connections, all apps together; more are closed at accept
+	maxHeader     = 32 << 10         // bytes of a request's header; more gives 431
+	headerTimeout = 10 * time.Second // from the first byte of a request to the end of its header
+	idleTimeout   = 2 * time.Minute  // between two requests of a connection
+)
+
+func newServer(ctx context.Context, g *Gateway) *http.Server {
+	return &http.Server{
+		Handler:           http.HandlerFunc(g.serve),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeader,
+		// "OPTIONS *" goes through the same checks as everything else.
+		DisableGeneralOptionsHandler: true,
+		ErrorLog:                     slog.NewLogLogger(g.log.Handler(), slog.LevelDebug),
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				g.conns.Add(1)
+			case http.StateClosed, http.StateHijacked:
+				g.conns.Add(-1)
+			}
+		},
+	}
+}
+
+// door accepts connections of this user only, and no more than maxConns.
+type door struct {
+	net.Listener
+	gateway *Gateway
+	peers   *peers // nil where owners cannot be looked up
+}
+
+// Accept returns the next connection that may speak. It gives out the *net.TCPConn itself, so that the standard
+// library can send files without copying them.
+func (d *door) Accept() (net.Conn, error) {
+	for {
+		c, err := d.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if d.gateway.conns.Load() >= maxConns {
+			d.gateway.log.Warn("too many connections, one closed", "limit", maxConns)
+			_ = c.Close()
+			continue
+		}
+		if d.peers != nil {
+			if err := d.peers.check(c); err != nil {
+				d.gateway.log.Warn("connection refused", "peer", c.RemoteAddr(), "why", err)
+				_ = c.Close()
+				continue
+			}
+		}
+		return c, nil
+	}
+}
+
+// running counts handlers at work, since http.Server.Close does not wait for them.
+type running struct {
+	mu    sync.Mutex
+	n     int
+	ended sync.Cond // signalled at zero; L is mu
+}
+
+func (r *running) enter() {
+	r.mu.Lock()
+	r.n++
+	r.mu.Unlock()
+}
+
+func (r *running) leave() {
+	r.mu.Lock()
+	if r.n--; r.n == 0 {
+		r.ended.Broadcast()
+	}
+	r.mu.Unlock()
+}
+
+func (r *running) wait() {
+	r.mu.Lock()
+	for r.n > 0 {
+		r.ended.Wait()
+	}
+	r.mu.Unlock()
+}
