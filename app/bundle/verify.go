@@ -1,0 +1,71 @@
+package bundle
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// VerifyResult says who signed a bundle, and what.
+type VerifyResult struct {
+	OK          bool   `json:"ok"`
+	ID          string `json:"id"`
+	VersionCode uint32 `json:"version_code"`
+	PublicKey   string `json:"public_key"`
+	SHA256      string `json:"sha256"`      // of content.zip: what the signature names
+	FileSHA256  string `json:"file_sha256"` // of the .paddock file
+	KeyID       string `json:"key_id"`
+	Bytes       int64  `json:"bytes"`
+}
+
+// Verify checks a signed bundle as an installation would, unpacking included, and keeps nothing. It does
+// not judge whether the key is one to trust, nor whether this machine fits the app's compat.
+func Verify(name string) (VerifyResult, error) {
+	staging, err := os.MkdirTemp("", "paddock-verify-")
+	if err != nil {
+		return VerifyResult{}, fmt.Errorf("verify: make a temporary folder: %w", err)
+	}
+	result, err := verifyIn(name, staging)
+	if removeErr := RemoveTree(staging); removeErr != nil {
+		err = errors.Join(err, fmt.Errorf("verify: %w", removeErr))
+	}
+	return result, err
+}
+
+func verifyIn(name, staging string) (VerifyResult, error) {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return VerifyResult{}, fmt.Errorf("verify: %w", err)
+	}
+	staged, err := open(context.Background(), abs, Options{Staging: staging}, true)
+	if err != nil {
+		return VerifyResult{}, err
+	}
+	sum, err := fileSHA256(abs)
+	if err != nil {
+		return VerifyResult{}, fmt.Errorf("verify: %w", err)
+	}
+	m := staged.Manifest
+	return VerifyResult{
+		OK: true, ID: m.ID, VersionCode: m.VersionCode, PublicKey: staged.PublicKey, KeyID: staged.KeyID,
+		SHA256: staged.SHA256, FileSHA256: sum, Bytes: staged.Bytes,
+	}, staged.Discard()
+}
+
+func fileSHA256(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
