@@ -1,0 +1,94 @@
+package ui
+
+import (
+	"slices"
+
+	"fyne.io/fyne/v2"
+
+	"paddock/app/control"
+)
+
+// noticesShown bounds the strips at the top of a window; the newest win.
+const noticesShown = 4
+
+// noticeList shows what the user should know of, with what can be done about it.
+type noticeList struct {
+	f    *frame
+	app  string // only notices of this app; empty: all
+	view *fyne.Container
+	ids  []string
+}
+
+func (f *frame) newNoticeList(app string) *noticeList {
+	return &noticeList{f: f, app: app, view: vbox(10)}
+}
+
+// update reports whether anything changed its place.
+func (n *noticeList) update(all []control.Notice) bool {
+	var list []control.Notice
+	for _, x := range all {
+		if n.app == "" || x.AppID == n.app {
+			list = append(list, x)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b control.Notice) int { return b.At.Compare(a.At) })
+	list = list[:min(len(list), noticesShown)]
+	ids := make([]string, len(list))
+	for i, x := range list {
+		ids[i] = x.ID
+	}
+	if slices.Equal(ids, n.ids) {
+		return false
+	}
+	n.ids = ids
+	n.view.Objects = nil
+	for _, x := range list {
+		n.view.Add(n.strip(x))
+	}
+	if len(list) > 0 {
+		n.view.Add(gap(6))
+	}
+	return true
+}
+
+func (n *noticeList) strip(x control.Notice) fyne.CanvasObject {
+	icon, t := "info", toneCalm
+	switch x.Severity {
+	case "warning":
+		icon, t = "warning", toneWarn
+	case "error":
+		icon, t = "warning", toneRisk
+	}
+	var actions []fyne.CanvasObject
+	dismiss := false
+	for i, a := range x.Actions {
+		w := quiet
+		if a.Action == "dismiss" {
+			dismiss, w = true, plain
+		} else if i > 0 {
+			w = quiet
+		}
+		actions = append(actions, newButton(tr(a.Label), w, func() { n.take(x, a.Action) }).compact())
+	}
+	if !dismiss {
+		actions = append(actions, newButton(tr("Dismiss"), plain, func() { n.take(x, "dismiss") }).compact())
+	}
+	return strip(icon, t, clean(x.Title, maxLine), clean(x.Text, maxLine)+" · "+agoText(x.At, n.f.ws.o.Clock.Now()), actions...)
+}
+
+// take does what belongs to this side (showing a window, opening the browser) and leaves the rest to the agent.
+func (n *noticeList) take(x control.Notice, action string) {
+	switch action {
+	case "open_app":
+		n.f.open(x.AppID, func(err error) {
+			if err == nil {
+				n.f.tell(control.MethodNotice, control.NoticeAction{ID: x.ID, Action: "dismiss"}, nil)
+			}
+		})
+		return
+	case "review":
+		n.f.ws.Show(control.Show{Window: control.WindowApp, App: x.AppID})
+		return
+	}
+	n.f.tell(control.MethodNotice, control.NoticeAction{ID: x.ID, Action: action}, nil)
+}
