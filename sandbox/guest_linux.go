@@ -1,0 +1,182 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"paddock/sandbox/wall"
+)
+
+// guest is one started program, the leader and only member of its own session and process group.
+type guest struct {
+	pid     int
+	cmd     *exec.Cmd
+	status  *os.File
+	applied wall.Applied
+
+	mu    sync.Mutex // held while signalling, so that a pid is never used after it was reaped
+	ended bool
+}
+
+// spawn starts the plan through the launcher. It must run on the supervisor's starter thread: the parent-death signal
+// is bound to the thread that forks. The process may not have become its program yet; see confirm.
+func spawn(launcher string, plan wall.Plan, stdout, stderr *os.File) (*guest, error) {
+	text, err := json.Marshal(plan)
+	if err != nil {
+		return nil, fmt.Errorf("write the plan: %w", err)
+	}
+	planRead, planWrite, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("pipe for the plan: %w", err)
+	}
+	defer func() { _ = planRead.Close() }()
+	statusRead, statusWrite, err := os.Pipe()
+	if err != nil {
+		_ = planWrite.Close()
+		return nil, fmt.Errorf("pipe for the status: %w", err)
+	}
+	defer func() { _ = statusWrite.Close() }()
+
+	cmd := &exec.Cmd{
+		Path: launcher, Args: []string{"paddock-launch"}, Env: []string{}, Dir: "/",
+		Stdout: stdout, Stderr: stderr,
+		ExtraFiles:  []*os.File{planRead, statusWrite}, // wall.PlanFD, wall.StatusFD
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+	}
+	if err := cmd.Start(); err != nil {
+		_ = planWrite.Close()
+		_ = statusRead.Close()
+		return nil, fmt.Errorf("start paddock-launch: %w", err)
+	}
+	// A plan can be larger than a pipe holds, and the launcher may die without reading it.
+	go func() {
+		_ = planWrite.SetWriteDeadline(time.Now().Add(10 * time.Second))
+		_, _ = planWrite.Write(text)
+		_ = planWrite.Close()
+	}()
+	return &guest{pid: cmd.Process.Pid, cmd: cmd, status: statusRead}, nil
+}
+
+// confirm waits until the process has become its program and returns what the launcher reported.
+func (g *guest) confirm(timeout time.Duration) (wall.Applied, error) {
+	defer func() { _ = g.status.Close() }()
+	_ = g.status.SetReadDeadline(time.Now().Add(timeout))
+	text, err := io.ReadAll(io.LimitReader(g.status, 64<<10))
+	if err != nil {
+		return wall.Applied{}, fmt.Errorf("wait for paddock-launch: %w", err)
+	}
+	var last wall.Applied
+	for line := range bytes.Lines(text) {
+		if err := json.Unmarshal(line, &last); err != nil {
+			return wall.Applied{}, fmt.Errorf("understand paddock-launch: %w", err)
+		}
+	}
+	switch {
+	case len(text) == 0:
+		return last, errors.New("paddock-launch ended without a word")
+	case last.Error != "":
+		return last, errors.New(last.Error)
+	}
+	g.applied = last
+	return last, nil
+}
+
+// wait returns when the process has ended and been reaped. It is called once.
+func (g *guest) wait() (code int, signal string) {
+	for { // wait without reaping first: until then the pid, and so a signal to it, is ours
+		err := unix.Waitid(unix.P_PID, g.pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ended = true
+	_ = g.cmd.Wait()
+	state, ok := g.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if ok && state.Signaled() {
+		return -1, unix.SignalName(state.Signal())
+	}
+	return g.cmd.ProcessState.ExitCode(), ""
+}
+
+func (g *guest) signal(s syscall.Signal) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.ended {
+		return os.ErrProcessDone
+	}
+	if err := unix.Kill(-g.pid, s); err != nil {
+		return fmt.Errorf("send %s: %w", unix.SignalName(s), err)
+	}
+	return nil
+}
+
+func (g *guest) terminate() error { return g.signal(unix.SIGTERM) }
+func (g *guest) kill() error      { return g.signal(unix.SIGKILL) }
+func (g *guest) freeze() error    { return g.signal(unix.SIGSTOP) }
+func (g *guest) thaw() error      { return g.signal(unix.SIGCONT) }
+
+// procStatus reads fields of /proc/PID/status.
+func procStatus(pid int) (map[string]string, error) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	if err != nil {
+		return nil, err
+	}
+	fields := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		if name, value, ok := strings.Cut(line, ":"); ok {
+			fields[name] = strings.TrimSpace(value)
+		}
+	}
+	return fields, nil
+}
+
+// privateBytes is the private writable address space of a process: what RLIMIT_DATA counts.
+func privateBytes(pid int) (int64, error) {
+	fields, err := procStatus(pid)
+	if err != nil {
+		return 0, err
+	}
+	kilobytes, err := strconv.ParseInt(strings.TrimSuffix(fields["VmData"], " kB"), 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("VmData of process %d: %w", pid, err)
+	}
+	return kilobytes << 10, nil
+}
+
+// dataLimitOf reads RLIMIT_DATA of a running process back.
+func dataLimitOf(pid int) (uint64, error) {
+	var l unix.Rlimit
+	if err := unix.Prlimit(pid, unix.RLIMIT_DATA, nil, &l); err != nil {
+		return 0, err
+	}
+	return l.Cur, nil
+}
+
+func kernelRelease() string {
+	var u unix.Utsname
+	if err := unix.Uname(&u); err != nil {
+		return "unknown"
+	}
+	return unix.ByteSliceToString(u.Release[:])
+}
+
+func inodeOf(info os.FileInfo) uint64 {
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		return st.Ino
+	}
+	return 0
+}

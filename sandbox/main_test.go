@@ -1,0 +1,22 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"testing"
+)
+
+// testFolder holds what is built once for all tests of the package.
+var testFolder string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "paddock-sandbox-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	testFolder = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}

@@ -1,0 +1,41 @@
+package sandbox
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"paddock/sandbox/entry"
+)
+
+// maxSocketPath is what fits into a Unix socket address: 108 bytes with the ending zero on Linux.
+const maxSocketPath = 107
+
+// Paths are the places of one instance that the supervisor chooses.
+type Paths struct {
+	Entry      entry.Files
+	Dir        string // the instance's folder, 0700
+	Sockets    string // Dir/s: the instance's own sockets
+	Socket     string // Sockets/app.sock
+	NodeSocket string // Sockets/node.sock, or "" when the app has no node:http
+	Proxy      string // Dir/p/proxy.sock, alone in its folder, or "" without egress
+}
+
+// PathsOf is where an instance of s has its sockets. node says whether the app may listen with node:http.
+func PathsOf(o Options, s Spec, node bool) (Paths, error) {
+	p := Paths{Entry: entry.At(o.EntryDir), Dir: filepath.Join(o.SocketDir, s.ID)}
+	p.Sockets = filepath.Join(p.Dir, "s")
+	p.Socket = filepath.Join(p.Sockets, "app.sock")
+	if node {
+		p.NodeSocket = filepath.Join(p.Sockets, "node.sock")
+	}
+	if s.Allow.NeedsEgress() {
+		p.Proxy = filepath.Join(p.Dir, "p", "proxy.sock")
+	}
+	for _, path := range []string{p.Socket, p.NodeSocket, p.Proxy} {
+		if len(path) > maxSocketPath {
+			return Paths{}, fmt.Errorf("the socket path %s is %d bytes long and the limit is %d: use a shorter runtime folder",
+				path, len(path), maxSocketPath)
+		}
+	}
+	return p, nil
+}
