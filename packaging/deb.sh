@@ -28,7 +28,7 @@ export SOURCE_DATE_EPOCH VERSION ARCH
 MTIME=$(date -u -d "@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
 STAGE=$(mktemp -d "${TMPDIR:-/tmp}/paddock-deb.XXXXXX")
 trap 'rm -rf "$STAGE"' EXIT
-export MTIME STAGE
+export STAGE
 
 for program in paddock paddock-tray paddock-window paddock-launch; do
   [ -x "bin/$program" ] || die "bin/$program is missing: run make build"
@@ -49,20 +49,20 @@ fill() { sed -e "s/@VERSION@/$VERSION/" -e "s/@DATE@/${MTIME%T*}/" \
   -e "s/@MANDATE@/$(date -u -d "@$SOURCE_DATE_EPOCH" '+%B %-d, %Y')/" "$1"; }
 fill packaging/linux/org.paddock.Paddock.metainfo.xml >"$STAGE/org.paddock.Paddock.metainfo.xml"
 fill packaging/linux/paddock.1 >"$STAGE/paddock.1"
-cat >"$STAGE/changelog" <<END
+cat >"$STAGE/changelog.Debian" <<END
 paddock ($VERSION-1) unstable; urgency=medium
 
   * Version $VERSION.
 
  -- The Paddock authors <paddock@paddock.example>  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 END
-gzip -9n "$STAGE"/{changelog,third-party.txt,sbom.spdx.json,paddock.1}
+gzip -9n "$STAGE"/{changelog.Debian,third-party.txt,sbom.spdx.json,paddock.1}
 
 compression=zstd
 [ -z "${PADDOCK_RELEASE:-}" ] || compression=xz
-sed "s/@COMPRESSION@/$compression/" packaging/nfpm.yaml >"$STAGE/nfpm.yaml"
+sed -e "s/@COMPRESSION@/$compression/" -e "s/@MTIME@/$MTIME/" packaging/nfpm.yaml >"$STAGE/nfpm.yaml"
 mkdir -p "$dist"
 file=$dist/paddock_$VERSION-1_$ARCH.deb
-"$nfpm" package --config "$STAGE/nfpm.yaml" --packager deb --target "$STAGE/out.deb" >/dev/null
+"$nfpm" package --config "$STAGE/nfpm.yaml" --packager deb --target "$STAGE/out.deb" >&2
 mv -f "$STAGE/out.deb" "$file"
 printf '%s\n' "$file"

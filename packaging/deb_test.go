@@ -79,7 +79,8 @@ func TestDeb(t *testing.T) {
 		run(t, "appstreamcli", "validate", "--no-net", "--no-color", filepath.Join(root, "usr/share/metainfo/org.paddock.Paddock.metainfo.xml"))
 	})
 	t.Run("lintian", func(t *testing.T) {
-		run(t, "lintian", "--allow-root", "--fail-on", "error,warning", "--suppress-tags", "bad-distribution-in-changes-file", deb)
+		// lintian of Debian 12 does not know that dpkg reads zstd since 1.21.18; releases are made with xz.
+		run(t, "lintian", "--allow-root", "--fail-on", "error,warning", "--suppress-tags", "malformed-deb-archive", deb)
 	})
 	t.Run("install, use, remove, purge", func(t *testing.T) { installOnCopy(t, deb) })
 }
@@ -117,7 +118,7 @@ func checkFiles(t *testing.T, deb, root string) {
 		"usr/share/metainfo/org.paddock.Paddock.metainfo.xml":           "-rw-r--r--",
 		"usr/share/icons/hicolor/scalable/apps/org.paddock.Paddock.svg": "-rw-r--r--",
 		"usr/share/doc/paddock/copyright":                               "-rw-r--r--",
-		"usr/share/doc/paddock/changelog.gz":                            "-rw-r--r--",
+		"usr/share/doc/paddock/changelog.Debian.gz":                     "-rw-r--r--",
 		"usr/share/doc/paddock/third-party.txt.gz":                      "-rw-r--r--",
 		"usr/share/doc/paddock/sbom.spdx.json.gz":                       "-rw-r--r--",
 		"usr/share/man/man1/paddock.1.gz":                               "-rw-r--r--",

@@ -72,7 +72,11 @@ pin() {
 }
 
 is_pinned() { # FILE
-  [ -x "$1" ] && printf '%s  %s\n' "$(pin sha256)" "$1" | sha256sum --check --status 2>/dev/null
+  [ -x "$1" ] && [ "$(sha256 "$1")" = "$(pin sha256)  $1" ]
+}
+
+sha256() {
+  if command -v sha256sum >/dev/null; then sha256sum "$1"; else shasum -a 256 "$1"; fi
 }
 
 deno() {

@@ -14,6 +14,7 @@ step() { printf '== %s\n' "$*"; }
 cannot() { printf 'CANNOT: %s\n' "$*"; exit 77; }
 
 mount --make-rprivate / || cannot "mounts are not private to this test"
+mount -t proc proc /proc || cannot "no proc"
 copy=$(mktemp -d /tmp/paddock-install.XXXXXX)
 trap 'umount --lazy "$copy" 2>/dev/null; rmdir "$copy" 2>/dev/null || true' EXIT
 mount -t tmpfs -o size=2g tmpfs "$copy" || cannot "no tmpfs"
@@ -50,7 +51,7 @@ in_copy apt-get -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 install /tmp/p
 [ "$(in_copy dpkg-query -W -f '${Status}' paddock)" = 'install ok installed' ] || fail "not installed"
 
 step "the programs start"
-in_copy paddock --help >/tmp/help.out 2>&1 || { cat /tmp/help.out; fail "paddock --help"; }
+help=$(in_copy paddock --help 2>&1) || fail "paddock --help: $help"
 for program in paddock-tray paddock-window paddock-launch deno; do
   in_copy test -x "/usr/lib/paddock/$program" || fail "/usr/lib/paddock/$program cannot be run"
   if in_copy ldd "/usr/lib/paddock/$program" 2>/dev/null | grep 'not found'; then fail "$program lacks a library"; fi
