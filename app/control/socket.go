@@ -44,7 +44,7 @@ func RuntimeDir(home string) string {
 	sum := sha256.Sum256([]byte(filepath.Clean(home)))
 	name := "paddock-" + hex.EncodeToString(sum[:8])
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && filepath.IsAbs(dir) {
-		if st, err := os.Stat(dir); err == nil && st.IsDir() && ownedByUs(st) {
+		if st, err := os.Stat(dir); err == nil && st.IsDir() && OwnedByUs(st) {
 			return filepath.Join(dir, name)
 		}
 	}
@@ -84,7 +84,7 @@ func CheckRuntimeDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	if !st.IsDir() || !ownedByUs(st) || st.Mode().Perm()&0o077 != 0 {
+	if !st.IsDir() || !OwnedByUs(st) || st.Mode().Perm()&0o077 != 0 {
 		return fmt.Errorf("%w: %s must be a folder of this user with mode 0700; remove it and start again", ErrForeignRuntimeDir, dir)
 	}
 	return nil

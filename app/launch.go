@@ -1,0 +1,428 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"paddock/app/bundle"
+	"paddock/app/control"
+	"paddock/app/gateway"
+	"paddock/sandbox"
+	"paddock/sandbox/permission"
+	"paddock/store"
+)
+
+// Open launches an app, asking for what is unanswered, and makes a link to it. This is the way of a
+// person's answer to a running process:
+//
+//	stored grants ─ Resolve ─ ask for the rest ─ check that nothing unasked was answered ─ store ─ Resolve again ─ Spec ─ Launch
+func (a *App) Open(ctx context.Context, in control.Open) (control.OpenResult, error) {
+	app, err := a.find(in.App)
+	if err != nil {
+		return control.OpenResult{}, err
+	}
+	a.desktop.offer(in.Desktop)
+	if err := a.grantNamed(app, in.Grant); err != nil {
+		return control.OpenResult{}, err
+	}
+	if in.Insist {
+		a.mu.Lock()
+		app.insist = true
+		a.mu.Unlock()
+	}
+	if err := a.consent(ctx, app, in.Ask && a.desktop.present()); err != nil {
+		return control.OpenResult{}, err
+	}
+	start := a.now()
+	a.forgive(app)
+	inst, err := a.ensure(ctx, app)
+	if err != nil {
+		return control.OpenResult{}, err
+	}
+	url, appURL, err := a.front.Mint(app.id)
+	if err != nil {
+		return control.OpenResult{}, fmt.Errorf("make a link: %w", err)
+	}
+	out := control.OpenResult{ID: app.rec.AppID, URL: url, AppURL: appURL, Origin: a.front.Origin(app.id), State: control.StateRunning}
+	if inst != nil {
+		out.PID = inst.PID()
+	}
+	out.StartMS = float64(a.now().Sub(start).Microseconds()) / 1000
+	return out, nil
+}
+
+// grantNamed stores the answers that a command named itself. It restarts nothing: the caller launches next,
+// and a running app that got a wider set is restarted here.
+func (a *App) grantNamed(app *installed, names []string) error {
+	var grants []permission.Grant
+	for _, text := range names {
+		r, err := findRequest(app.manifest.Requests(), text)
+		if err != nil {
+			return err
+		}
+		if r.Permission.Kind == permission.Files {
+			return control.NewError(control.ExitUsage, "path_needed", text+" needs a path.",
+				fmt.Sprintf("Run “paddock grant %s %s --path DIR”.", app.rec.AppID, text), nil)
+		}
+		grants = append(grants, permission.Grant{Permission: r.Permission, Decision: permission.Allow, Lifetime: permission.Always, Access: r.Access, At: a.now(), By: "cli"})
+	}
+	if len(grants) == 0 {
+		return nil
+	}
+	before := a.allowed(app)
+	if err := a.store.PutGrants(app.id, grants...); err != nil {
+		return fmt.Errorf("store the answers: %w", err)
+	}
+	a.changed()
+	if after := a.allowed(app); after.String() != before.String() {
+		return a.applyNow(app)
+	}
+	return nil
+}
+
+// resolve is the present policy of an app: stored answers with this session's over them.
+func (a *App) resolve(app *installed) (permission.Resolution, []permission.Grant, error) {
+	grants, err := a.store.Grants(app.id)
+	if err != nil {
+		return permission.Resolution{}, nil, fmt.Errorf("read the answers of %s: %w", app.rec.AppID, err)
+	}
+	a.mu.Lock()
+	session := slices.Collect(maps.Values(app.session))
+	requests := app.manifest.Requests()
+	a.mu.Unlock()
+	for _, s := range session {
+		grants = slices.DeleteFunc(grants, func(g permission.Grant) bool { return g.Permission == s.Permission })
+	}
+	grants = append(grants, session...)
+	return permission.Resolve(requests, grants), grants, nil
+}
+
+// allowed is what the app may do now; an unreadable store allows nothing.
+func (a *App) allowed(app *installed) permission.Set {
+	res, _, err := a.resolve(app)
+	if err != nil {
+		a.log.Error("resolve", "app", app.rec.AppID, "err", err)
+		return permission.Set{}
+	}
+	return res.Allow
+}
+
+// missing are the required rows that are not allowed.
+func (a *App) missing(app *installed, res permission.Resolution) []permission.Request {
+	var out []permission.Request
+	for _, r := range app.manifest.Requests() {
+		if r.Required && !res.Allow.Covers(r.Permission) {
+			out = append(out, r)
+		}
+	}
+	return out
+}
+
+// consent sees to it that every row that must be answered is. With ask, a person is asked in a window.
+func (a *App) consent(ctx context.Context, app *installed, ask bool) error {
+	res, _, err := a.resolve(app)
+	if err != nil {
+		return err
+	}
+	if ask && a.askable(app, res) {
+		if err := a.askPermissions(ctx, app, res); err != nil {
+			return err
+		}
+		if res, _, err = a.resolve(app); err != nil {
+			return err
+		}
+	}
+	a.mu.Lock()
+	insist := app.insist
+	a.mu.Unlock()
+	if missing := a.missing(app, res); len(missing) > 0 && !insist {
+		return requiredError(app, missing)
+	}
+	return nil
+}
+
+// askable reports whether a window should open: a row is unanswered and was not asked twice already, or a
+// required one is (two asks at most, ui.md 8; what is required is asked at each start).
+func (a *App) askable(app *installed, res permission.Resolution) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range app.manifest.Requests() {
+		if res.Ask.Has(r.Permission) && (r.Required || app.rec.Asks[r.Permission.String()] < 2) {
+			return true
+		}
+	}
+	return false
+}
+
+// ensure returns the running instance, starting or thawing it. A static app has none: nil without an error.
+func (a *App) ensure(ctx context.Context, app *installed) (*sandbox.Instance, error) {
+	if app.manifest.Serve.Mode == bundle.ModeStatic {
+		return nil, nil
+	}
+	app.lifecycle.Lock()
+	defer app.lifecycle.Unlock()
+	return a.ensureLocked(ctx, app)
+}
+
+func (a *App) ensureLocked(ctx context.Context, app *installed) (*sandbox.Instance, error) {
+	a.mu.Lock()
+	inst, gone, closed := app.inst, a.apps[app.id] != app, a.closed
+	a.mu.Unlock()
+	if closed {
+		return nil, errClosing
+	}
+	if gone {
+		return nil, noSuchApp(app.rec.AppID)
+	}
+	if inst != nil {
+		select {
+		case <-inst.Done():
+		default:
+			if inst.Frozen() {
+				if err := inst.Thaw(); err != nil {
+					return nil, fmt.Errorf("wake %s: %w", app.rec.AppID, err)
+				}
+			}
+			return inst, nil
+		}
+	}
+	return a.start(ctx, app)
+}
+
+// start launches an instance. The caller holds app.lifecycle. A launch belongs to the app and not to the
+// request that wanted it: it goes on when that request is given up.
+func (a *App) start(ctx context.Context, app *installed) (*sandbox.Instance, error) {
+	spec, err := a.spec(app)
+	if err != nil {
+		return nil, err
+	}
+	a.mu.Lock()
+	app.starting = true
+	a.changedLocked()
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		app.starting = false
+		a.changedLocked()
+		a.mu.Unlock()
+	}()
+	began := a.now()
+	run, err := a.store.StartRun(app.id, store.Run{StartedAt: began})
+	if err != nil {
+		return nil, fmt.Errorf("record the launch: %w", err)
+	}
+	launch, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	stop := context.AfterFunc(a.ctx, cancel)
+	defer stop()
+	inst, err := a.sandbox.Launch(launch, spec)
+	if err != nil {
+		a.recordFailedStart(app, run, began, err)
+		return nil, startError(app, err)
+	}
+	a.mu.Lock()
+	app.inst, app.run, app.last = inst, run, nil
+	a.pids[inst.PID()] = true
+	a.changedLocked()
+	a.mu.Unlock()
+	a.tasks.Go(func() { a.await(app, inst, run) })
+	return inst, nil
+}
+
+func (a *App) recordFailedStart(app *installed, run uint64, began time.Time, err error) {
+	ended := a.now()
+	rec := store.Run{StartedAt: began, EndedAt: &ended, Reason: string(sandbox.StartFailed), Tail: err.Error()}
+	var se *sandbox.StartError
+	if errors.As(err, &se) {
+		rec.Tail = se.Tail
+		if rec.Tail == "" {
+			rec.Tail = se.Error()
+		}
+		if se.Exit.Breach != nil {
+			rec.Reason = string(sandbox.OverBudget)
+			rec.Breach = storeBreach(se.Exit.Breach)
+		}
+	}
+	if e := a.store.EndRun(app.id, run, rec); e != nil {
+		a.log.Error("record the failed start", "app", app.rec.AppID, "err", e)
+	}
+	end := &ending{state: control.StateFailed, title: app.rec.Name + " did not start", text: startError(app, err).Message, at: ended}
+	if rec.Breach != nil {
+		end.state, end.title, end.text = control.StateOverBudget, app.rec.Name+" was stopped", breachText(rec.Breach)
+	}
+	a.mu.Lock()
+	app.last = end
+	app.deaths = append(recent(app.deaths, ended), ended)
+	a.mu.Unlock()
+}
+
+// spec is all that the supervisor needs to run app with the present answers.
+func (a *App) spec(app *installed) (sandbox.Spec, error) {
+	res, grants, err := a.resolve(app)
+	if err != nil {
+		return sandbox.Spec{}, err
+	}
+	return a.specFor(app, res, grants, app.rec.Budget)
+}
+
+func (a *App) specFor(app *installed, res permission.Resolution, grants []permission.Grant, budget store.Budget) (sandbox.Spec, error) {
+	m, p := app.manifest, a.paths(app.id, app.rec.VersionCode)
+	slots, err := a.slots(m.Requests(), res.Allow, grants)
+	if err != nil {
+		return sandbox.Spec{}, err
+	}
+	origin := a.front.Origin(app.id)
+	return sandbox.Spec{
+		ID: app.id, AppDir: p.Code, DataDir: p.Data, RuntimeDir: p.Runtime, LogDir: p.Log,
+		Entry: m.Serve.Entry, API: m.Serve.API, Health: m.Serve.Health,
+		Allow: res.Allow, Deny: res.Deny, Slots: slots,
+		Budget: sandbox.Budget{
+			MemoryBytes: budget.MemoryBytes, CPUPercent: budget.CPUPercent, DiskBytes: budget.DiskBytes,
+			Workers: app.rec.Workers, StartTimeout: time.Duration(m.Serve.ReadyTimeout) * time.Second,
+		},
+		Location: origin + "/",
+		Facts: map[string]string{
+			"PADDOCK_APP_ID": app.rec.AppID, "PADDOCK_APP_VERSION": app.rec.Version, "PADDOCK_ORIGIN": origin, "PADDOCK_VERSION": a.opts.Product.Version,
+		},
+	}, nil
+}
+
+// slots are the picked files and folders, looked at again at each launch: a link that was put in their
+// place since leads elsewhere now, and a path that is gone is left out, so that the app starts without it.
+func (a *App) slots(requests []permission.Request, allow permission.Set, grants []permission.Grant) ([]sandbox.Slot, error) {
+	var out []sandbox.Slot
+	for _, r := range requests {
+		if r.Permission.Kind != permission.Files || !allow.Has(r.Permission) {
+			continue
+		}
+		i := slices.IndexFunc(grants, func(g permission.Grant) bool { return g.Permission == r.Permission })
+		if i < 0 {
+			continue
+		}
+		real, err := filepath.EvalSymlinks(grants[i].Path)
+		if errors.Is(err, os.ErrNotExist) {
+			a.log.Warn("picked path is gone", "permission", r.Permission, "path", grants[i].Path)
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("look at the picked path: %w", err)
+		}
+		if real != grants[i].Path {
+			return nil, control.NewError(control.ExitRefused, "path_moved",
+				fmt.Sprintf("%s was picked for “%s”, and now leads to %s.", grants[i].Path, r.Permission.Scope, real),
+				"Pick the folder again in the app's permissions.", nil)
+		}
+		if err := permission.CheckSlotPath(real, a.forbiddenFolders()); err != nil {
+			return nil, permissionError(err)
+		}
+		out = append(out, sandbox.Slot{Name: r.Permission.Scope, Path: real, Write: r.Access == permission.ReadWrite, Folder: r.Folder})
+	}
+	return out, nil
+}
+
+// await takes note of an instance's end.
+func (a *App) await(app *installed, inst *sandbox.Instance, run uint64) {
+	<-inst.Done()
+	exit := inst.Exit()
+	ended := exit.At
+	if ended.IsZero() {
+		ended = a.now()
+	}
+	rec := store.Run{StartedAt: inst.StartedAt(), EndedAt: &ended, Reason: string(exit.Reason), Tail: exit.Tail, PID: inst.PID()}
+	if exit.Breach != nil {
+		rec.Breach = storeBreach(exit.Breach)
+	}
+	if err := a.store.EndRun(app.id, run, rec); err != nil {
+		a.log.Error("record an app's end", "app", app.rec.AppID, "err", err)
+	}
+	if err := a.store.SetDiskUse(app.id, inst.Usage().DiskBytes); err != nil {
+		a.log.Debug("record disk use", "app", app.rec.AppID, "err", err)
+	}
+	a.mu.Lock()
+	delete(a.pids, inst.PID())
+	if app.inst == inst {
+		app.inst = nil
+	}
+	name := app.rec.Name
+	var notice *control.Notice
+	switch exit.Reason {
+	case sandbox.OverBudget:
+		app.last = &ending{state: control.StateOverBudget, title: name + " was stopped", text: breachText(rec.Breach), at: ended}
+		app.deaths = append(recent(app.deaths, ended), ended)
+		notice = &control.Notice{Code: "over_budget", Severity: "warning", AppID: app.rec.AppID, Title: name + " was stopped", Text: breachText(rec.Breach), Actions: []control.NoticeChoice{
+			{Action: "restart", Label: "Restart"}, {Action: "raise", Label: "Raise the limit and restart"}, {Action: "dismiss", Label: "Keep stopped"},
+		}}
+	case sandbox.Crashed, sandbox.Finished:
+		text := fmt.Sprintf("It ended by itself (%s).", exitText(exit))
+		app.last = &ending{state: control.StateFailed, title: name + " stopped answering", text: text, at: ended}
+		app.deaths = append(recent(app.deaths, ended), ended)
+		notice = &control.Notice{Code: "app_failed", Severity: "warning", AppID: app.rec.AppID, Title: name + " ended unexpectedly", Text: text, Actions: []control.NoticeChoice{
+			{Action: "restart", Label: "Restart"}, {Action: "open_app", Label: "Show log"}, {Action: "dismiss", Label: "Dismiss"},
+		}}
+	}
+	a.changedLocked()
+	a.mu.Unlock()
+	if notice != nil {
+		a.notify(*notice, app.id)
+	}
+}
+
+// Backing off from apps that keep dying: after the third death within a minute a request does not wake the
+// app for a while; a person who opens it does.
+const (
+	deathWindow  = time.Minute
+	deathsBefore = 3
+	maxBackoff   = time.Minute
+)
+
+func recent(deaths []time.Time, now time.Time) []time.Time {
+	return slices.DeleteFunc(slices.Clone(deaths), func(t time.Time) bool { return now.Sub(t) > deathWindow })
+}
+
+// backoff is how long a request must not wake the app after its last death.
+func backoff(deaths []time.Time, now time.Time) time.Duration {
+	recent := recent(deaths, now)
+	if len(recent) < deathsBefore {
+		return 0
+	}
+	wait := min(time.Second<<min(len(recent)-deathsBefore+1, 6), maxBackoff)
+	return max(0, recent[len(recent)-1].Add(wait).Sub(now))
+}
+
+// forgive forgets how an app ended: a person wants it now.
+func (a *App) forgive(app *installed) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	app.last, app.deaths = nil, nil
+}
+
+func storeBreach(b *sandbox.Breach) *store.Breach {
+	return &store.Breach{Budget: b.Budget, Limit: b.Limit, Measured: b.Measured}
+}
+
+// doorEntry is what the front door must know of an app.
+func (a *App) doorEntry(app *installed) gateway.App {
+	allow := a.allowed(app)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	p := a.paths(app.id, app.rec.VersionCode)
+	g := gateway.App{Install: app.id, ID: app.rec.AppID, Label: app.rec.Label, Name: app.rec.Name, Allow: allow, Mode: app.manifest.Serve.Mode}
+	if dir := app.manifest.Serve.Dir; dir != "" {
+		g.StaticDir = filepath.Join(p.Code, filepath.FromSlash(dir))
+	} else if g.Mode == bundle.ModeStatic {
+		g.StaticDir = p.Code
+	}
+	icon, err := a.readIcon(app)
+	if err != nil {
+		a.log.Debug("icon", "app", app.rec.AppID, "err", err)
+		return g
+	}
+	g.Icon, g.IconMIME = icon.Data, icon.MIME
+	return g
+}

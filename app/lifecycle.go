@@ -1,0 +1,143 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"paddock/app/bundle"
+	"paddock/app/control"
+	"paddock/sandbox"
+)
+
+// narrowGrace is how long an app may tidy up when its rights change: revoking must work within a second
+// (product.md, requirement 13), whatever the app does with SIGTERM.
+const narrowGrace = 300 * time.Millisecond
+
+// Stop ends an app and its sessions: the next visit needs a fresh link.
+func (a *App) Stop(ctx context.Context, in control.AppRef) error {
+	app, err := a.find(in.App)
+	if err != nil {
+		return err
+	}
+	app.lifecycle.Lock()
+	defer app.lifecycle.Unlock()
+	a.front.EndSessions(app.id)
+	a.endSession(app)
+	return a.endLocked(ctx, app)
+}
+
+// endSession forgets what was allowed for this session only.
+func (a *App) endSession(app *installed) {
+	a.mu.Lock()
+	clear(app.session)
+	app.insist, app.last, app.deaths = false, nil, nil
+	a.changedLocked()
+	a.mu.Unlock()
+	a.front.Set(a.doorEntry(app))
+}
+
+// endLocked stops the instance, if any, and waits for its end. The caller holds app.lifecycle.
+func (a *App) endLocked(ctx context.Context, app *installed) error {
+	a.mu.Lock()
+	inst := app.inst
+	a.mu.Unlock()
+	if inst == nil {
+		return nil
+	}
+	err := inst.Stop(ctx)
+	if ctx.Err() != nil {
+		inst.Kill()
+		<-inst.Done()
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("stop %s: %w", app.rec.AppID, err)
+	}
+	a.mu.Lock()
+	if app.inst == inst {
+		app.inst = nil // await takes note of the rest
+	}
+	a.changedLocked()
+	a.mu.Unlock()
+	return nil
+}
+
+// Restart stops an app and starts it again; requests wait meanwhile.
+func (a *App) Restart(ctx context.Context, in control.AppRef) error {
+	app, err := a.find(in.App)
+	if err != nil {
+		return err
+	}
+	if err := a.consent(ctx, app, false); err != nil {
+		return err
+	}
+	app.lifecycle.Lock()
+	defer app.lifecycle.Unlock()
+	a.forgive(app)
+	if err := a.endLocked(ctx, app); err != nil {
+		return err
+	}
+	if app.manifest.Serve.Mode == bundle.ModeStatic {
+		return nil
+	}
+	_, err = a.start(ctx, app)
+	return err
+}
+
+// applyNow makes a changed set of rights true at once: page headers first, then the running process, which
+// is restarted with exactly the new flags. Requests are held meanwhile and sessions kept.
+func (a *App) applyNow(app *installed) error {
+	a.front.Set(a.doorEntry(app))
+	app.lifecycle.Lock()
+	defer app.lifecycle.Unlock()
+	a.mu.Lock()
+	inst := app.inst
+	a.mu.Unlock()
+	if inst == nil {
+		return nil
+	}
+	return a.relaunchLocked(a.ctx, app)
+}
+
+// relaunchLocked restarts a running app with its present answers, quickly. The caller holds app.lifecycle.
+// When a required row is gone now, the app stays stopped: that is what the user wanted.
+func (a *App) relaunchLocked(ctx context.Context, app *installed) error {
+	grace, cancel := context.WithTimeout(ctx, narrowGrace)
+	defer cancel()
+	if err := a.endLocked(grace, app); err != nil {
+		return err
+	}
+	if err := a.consent(ctx, app, false); err != nil {
+		return nil //nolint:nilerr // the state says needs_permission
+	}
+	if app.manifest.Serve.Mode == bundle.ModeStatic {
+		return nil
+	}
+	_, err := a.start(ctx, app)
+	return err
+}
+
+// sandboxHostClosed is the reason that history shows for apps that ended with the agent.
+const sandboxHostClosed = sandbox.HostClosed
+
+// StopAll ends every app and waits.
+func (a *App) StopAll(ctx context.Context) { a.endAll(ctx, sandbox.Stopped) }
+
+func (a *App) endAll(ctx context.Context, why sandbox.Reason) {
+	a.mu.Lock()
+	all := a.sortedLocked()
+	a.mu.Unlock()
+	var wait sync.WaitGroup
+	for _, app := range all {
+		wait.Go(func() {
+			app.lifecycle.Lock()
+			defer app.lifecycle.Unlock()
+			if err := a.endLocked(ctx, app); err != nil {
+				a.log.Error("end an app", "app", app.rec.AppID, "why", why, "err", err)
+			}
+		})
+	}
+	wait.Wait()
+}

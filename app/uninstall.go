@@ -1,0 +1,151 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"paddock/app/control"
+	"paddock/store"
+)
+
+// keepFor is how long an uninstalled app can be brought back.
+const keepFor = 30 * 24 * time.Hour
+
+// Values of store.Install.KeepData.
+const (
+	keep30Days  = "30d"
+	keepForever = "forever"
+)
+
+// Uninstall removes an app: process, sessions and origin at once; its data is kept 30 days for Undo, for
+// ever, or deleted now.
+func (a *App) Uninstall(ctx context.Context, in control.Uninstall) error {
+	if in.KeepData && in.Purge {
+		return control.NewError(control.ExitUsage, "bad_request", "--keep-data and --purge contradict each other.", "Use one of them.", nil)
+	}
+	if in.Undo {
+		return a.undoUninstall(in.App)
+	}
+	app, err := a.find(in.App)
+	if err != nil {
+		if in.Purge {
+			return a.purgeKept(in.App, err)
+		}
+		return err
+	}
+	app.lifecycle.Lock()
+	defer app.lifecycle.Unlock()
+	if err := a.endLocked(ctx, app); err != nil {
+		return err
+	}
+	// The record first: from here on the app is gone whatever happens to the folders.
+	if err := a.editRecord(app, func(rec *store.Install) {
+		now := a.now()
+		rec.RemovedAt, rec.KeepData = &now, keep30Days
+		if in.KeepData {
+			rec.KeepData = keepForever
+		}
+	}); err != nil {
+		return err
+	}
+	a.front.EndSessions(app.id)
+	a.front.Remove(app.id)
+	a.mu.Lock()
+	delete(a.apps, app.id)
+	for _, p := range a.prompts {
+		if p.app == app {
+			p.close(control.Answer{Cancel: true})
+		}
+	}
+	a.changedLocked()
+	a.mu.Unlock()
+	if in.Purge {
+		return a.purge(app.rec)
+	}
+	return nil
+}
+
+// purge deletes everything of an app.
+func (a *App) purge(rec store.Install) error {
+	if err := removeTree(a.installDir(rec.Install)); err != nil {
+		return fmt.Errorf("delete the files of %s: %w", rec.AppID, err)
+	}
+	if err := a.store.DeleteInstall(rec.Install); err != nil {
+		return fmt.Errorf("delete the record of %s: %w", rec.AppID, err)
+	}
+	return nil
+}
+
+// purgeKept deletes the kept data of an app that is uninstalled already.
+func (a *App) purgeKept(ref string, notFound error) error {
+	rec, err := a.removed(ref)
+	if err != nil {
+		return errors.Join(notFound, err)
+	}
+	if rec == nil {
+		return notFound
+	}
+	return a.purge(*rec)
+}
+
+// removed is the newest uninstalled app that ref names, nil when there is none.
+func (a *App) removed(ref string) (*store.Install, error) {
+	records, err := a.store.Installs()
+	if err != nil {
+		return nil, fmt.Errorf("read the records: %w", err)
+	}
+	var hit *store.Install
+	for _, rec := range records {
+		if rec.RemovedAt == nil || rec.AppID != ref && shortName(rec.AppID) != ref {
+			continue
+		}
+		if hit == nil || rec.RemovedAt.After(*hit.RemovedAt) {
+			hit = &rec
+		}
+	}
+	return hit, nil
+}
+
+func (a *App) undoUninstall(ref string) error {
+	rec, err := a.removed(ref)
+	if err != nil {
+		return err
+	}
+	if rec == nil {
+		return control.NewError(control.ExitNoApp, "no_such_app", fmt.Sprintf("No uninstalled app is called “%s”.", ref), "Data is kept 30 days after an uninstall.", nil)
+	}
+	a.mu.Lock()
+	there := a.byIDLocked(rec.AppID) != nil
+	a.mu.Unlock()
+	if there {
+		return control.NewError(control.ExitRefused, "already_installed", fmt.Sprintf("%s is installed.", rec.AppID), "Uninstall it first.", nil)
+	}
+	rec.RemovedAt, rec.KeepData = nil, ""
+	if err := a.store.PutInstall(*rec); err != nil {
+		return fmt.Errorf("bring the app back: %w", err)
+	}
+	in, err := a.adopt(*rec, nil)
+	if err != nil {
+		return err
+	}
+	a.front.Set(a.doorEntry(in))
+	return nil
+}
+
+// purgeExpired deletes what was uninstalled more than 30 days ago.
+func (a *App) purgeExpired() error {
+	records, err := a.store.Installs()
+	if err != nil {
+		return fmt.Errorf("read the records: %w", err)
+	}
+	for _, rec := range records {
+		if rec.RemovedAt != nil && rec.KeepData == keep30Days && a.now().Sub(*rec.RemovedAt) > keepFor {
+			if err := a.purge(rec); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"paddock/app/control"
+	"paddock/app/gateway"
+	"paddock/sandbox"
+)
+
+// Wake starts or thaws an app because a page asked for it. It never asks a person and never changes a
+// grant: what cannot go on is a *gateway.StateError, which becomes a host page.
+func (a *App) Wake(ctx context.Context, install string) (gateway.Upstream, error) {
+	a.mu.Lock()
+	app := a.apps[install]
+	a.mu.Unlock()
+	if app == nil {
+		return nil, &gateway.StateError{Code: "no_app", Status: http.StatusNotFound, Title: "This app is not installed", Text: "It was removed. Close this page."}
+	}
+	if err := a.consent(ctx, app, false); err != nil {
+		return nil, &gateway.StateError{
+			Code: control.StateNeedsPermission, Status: http.StatusForbidden, Title: app.rec.Name + " needs your answer", Text: control.AsError(err).Message,
+			Actions: []gateway.Action{{Name: "ask_window", Label: "Review permissions"}},
+		}
+	}
+	a.mu.Lock()
+	last, wait, running := app.last, backoff(app.deaths, a.now()), app.inst != nil
+	a.mu.Unlock()
+	if !running && last != nil && last.state == control.StateOverBudget {
+		return nil, &gateway.StateError{
+			Code: last.state, Status: http.StatusServiceUnavailable, Title: last.title, Text: last.text,
+			Actions: []gateway.Action{{Name: "restart", Label: "Start it again"}, {Name: "ask_window", Label: "Change its limits"}},
+		}
+	}
+	if !running && wait > 0 && last != nil {
+		return nil, &gateway.StateError{
+			Code: last.state, Status: http.StatusServiceUnavailable, RetryAfter: wait, Title: app.rec.Name + " keeps ending", Text: last.text,
+			Actions: []gateway.Action{{Name: "restart", Label: "Start it again"}, {Name: "ask_window", Label: "Show its log"}},
+		}
+	}
+	inst, err := a.ensure(ctx, app)
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return nil, err
+		}
+		e := control.AsError(err)
+		return nil, &gateway.StateError{
+			Code: e.Code, Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second, Title: app.rec.Name + " did not start", Text: e.Message,
+			Actions: []gateway.Action{{Name: "restart", Label: "Try again"}, {Name: "ask_window", Label: "Show its log"}},
+		}
+	}
+	if inst == nil {
+		return nil, &gateway.StateError{Code: "static", Status: http.StatusNotFound, Title: "There is nothing here", Text: "This app has no such page."}
+	}
+	return upstream{inst}, nil
+}
+
+// upstream is a running instance as the front door sees it.
+type upstream struct{ inst *sandbox.Instance }
+
+func (u upstream) Dial(ctx context.Context) (net.Conn, error) { return u.inst.Dial(ctx) }
+
+func (u upstream) Key() string {
+	return u.inst.ID() + "/" + strconv.Itoa(u.inst.PID()) + "/" + strconv.FormatInt(u.inst.StartedAt().UnixNano(), 36)
+}
+
+// Busy marks an open request or stream. Instances are not frozen yet, so nothing hangs on it.
+func (u upstream) Busy() (release func()) { return func() {} }
+
+// Act does what a button on a host page may do: start, restart, or open a native window. Nothing reachable
+// from an app's origin changes a grant, budget or setting (security.md, rule 1).
+func (a *App) Act(ctx context.Context, install, action string) error {
+	a.mu.Lock()
+	app := a.apps[install]
+	a.mu.Unlock()
+	if app == nil {
+		return noSuchApp(install)
+	}
+	switch action {
+	case "start", "restart":
+		return a.Restart(ctx, control.AppRef{App: app.rec.AppID})
+	case "ask_window":
+		return a.Show(ctx, control.Show{Window: control.WindowApp, App: app.rec.AppID})
+	}
+	return fmt.Errorf("unknown action %q", action)
+}
+
+// Used takes note of what a page used or was refused.
+func (a *App) Used(install, side, perm string, allowed bool) {
+	a.ledger.add(install, side, perm, allowed, 0, 0)
+}
