@@ -124,7 +124,8 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 		stop()
 		return s.tunnel(w, r, l, resp)
 	}
-	defer resp.Body.Close()
+	// The body is never closed: Close would read on to the end of it, which a stream does not have. What is left
+	// unread goes with the connection.
 
 	header := w.Header()
 	s.state.Load().fill(header, resp.Header, r, s.origin)
@@ -140,7 +141,7 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 		header.Set("Connection", "close") // what is left of the body will not be read
 	}
 	w.WriteHeader(resp.StatusCode)
-	if err := copyAnswer(w, resp); err != nil {
+	if err := copyAnswer(w, l, resp); err != nil {
 		return fmt.Errorf("pass on the body: %w", err)
 	}
 	for name, values := range resp.Trailer {
@@ -211,15 +212,21 @@ func keepFor(h http.Header) time.Duration {
 	return 0
 }
 
-var copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+var copyBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
+// spliceFrom is the length from which a body is handed to the kernel: setting that up costs two system calls.
+const spliceFrom = 256 << 10
 
 // copyAnswer passes a body on as it comes. A piece that may be followed by a wait is flushed, so that event
 // streams and slow answers arrive at once; the last piece goes out with the end of the answer.
-func copyAnswer(w http.ResponseWriter, resp *http.Response) error {
+func copyAnswer(w http.ResponseWriter, l *link, resp *http.Response) error {
 	if resp.Body == http.NoBody || resp.ContentLength == 0 {
 		return nil
 	}
-	buffer := copyBuffers.Get().(*[32 << 10]byte)
+	if resp.ContentLength >= spliceFrom {
+		return spliceAnswer(w, l, resp.ContentLength)
+	}
+	buffer := copyBuffers.Get().(*[64 << 10]byte)
 	defer copyBuffers.Put(buffer)
 	left := resp.ContentLength // negative: not known
 	flusher, _ := w.(http.Flusher)
@@ -244,6 +251,28 @@ func copyAnswer(w http.ResponseWriter, resp *http.Response) error {
 			return readErr
 		}
 	}
+}
+
+// spliceAnswer passes on a body of known length: first what was read along with the header, then straight from
+// connection to connection, which on Linux happens inside the kernel and sends each piece as it comes.
+func spliceAnswer(w http.ResponseWriter, l *link, length int64) error {
+	read := int(min(int64(l.br.Buffered()), length))
+	piece, err := l.br.Peek(read)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(piece); err != nil {
+		return err
+	}
+	if _, err := l.br.Discard(read); err != nil {
+		return err
+	}
+	left := length - int64(read)
+	n, err := io.Copy(w, io.LimitReader(l.conn, left))
+	if err == nil && n < left {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // upload sends a request body to the app while the answer is awaited. It reads only as fast as the app takes it.
@@ -311,7 +340,7 @@ func (u *upload) fail(err error) {
 
 func (u *upload) send(r *http.Request) error {
 	out := stallWriter{u.link}
-	buffer := copyBuffers.Get().(*[32 << 10]byte)
+	buffer := copyBuffers.Get().(*[64 << 10]byte)
 	defer copyBuffers.Put(buffer)
 	if r.ContentLength > 0 {
 		_, err := io.CopyBuffer(out, onlyReader{r.Body}, buffer[:])

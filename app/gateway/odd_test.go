@@ -125,7 +125,13 @@ func TestStaleConnection(t *testing.T) {
 		}
 	})
 	r := newRig(t, up)
+	links := r.g.site("i1").pool
 	for range 10 {
+		await(t, "the app has closed it", func() bool {
+			links.mu.Lock()
+			defer links.mu.Unlock()
+			return len(links.idle) == 0 || !quiet(links.idle[0].conn)
+		})
 		if res := r.raw(r.lines("POST /", "Content-Length: 2") + "ab"); res.body != "fine" {
 			t.Fatalf("%s %q", res.Status, res.body)
 		}
