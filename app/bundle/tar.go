@@ -200,8 +200,8 @@ func allZero(b []byte) bool {
 
 // parseOctal reads a number field: octal digits, then at least one NUL or space.
 func parseOctal(field []byte) (int64, error) {
-	text := strings.Trim(string(field), " \x00")
-	return strconv.ParseInt(text, 8, 62)
+	n, err := strconv.ParseUint(strings.Trim(string(field), " \x00"), 8, 62) // unsigned: no sign is taken
+	return int64(n), err
 }
 
 // tarChecksum is the sum of the header's bytes with the sum field taken as spaces.
