@@ -21,25 +21,32 @@ const (
 	messagesPerS    = 50 // sustained; as many may come at once
 )
 
-// openChannel holds one request open through which the app asks and the host answers. That it cannot be opened is the
-// app's loss only.
+// openChannel holds one request open through which the app asks and the host answers. The entry module waits for it
+// before it loads the app. That it breaks later is the app's loss only.
 func (in *Instance) openChannel() {
 	if in.sup.options.OnMessage == nil {
 		return
 	}
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.ctx.Err() != nil {
+		return // it has ended and nobody would wait for the goroutine any more
+	}
 	in.helper.Go(func() {
-		if err := in.holdChannel(); err != nil && in.ctx.Err() == nil {
+		conn, err := retry(in.ctx, func() (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(in.ctx, "unix", in.paths.Socket)
+		})
+		if err != nil {
+			return // the process has ended
+		}
+		if err := in.holdChannel(conn); err != nil && in.ctx.Err() == nil {
 			in.sup.log.Debug("host channel ended", "app", in.spec.ID, "error", err)
 		}
 	})
 }
 
-func (in *Instance) holdChannel() error {
-	var d net.Dialer
-	conn, err := d.DialContext(in.ctx, "unix", in.paths.Socket)
-	if err != nil {
-		return err
-	}
+func (in *Instance) holdChannel(conn net.Conn) error {
 	defer func() { _ = conn.Close() }()
 	stop := make(chan struct{})
 	defer close(stop)
@@ -51,7 +58,7 @@ func (in *Instance) holdChannel() error {
 		}
 	})
 	// Written by hand because both directions stay open: HTTP/1.1 allows it, net/http's client does not promise it.
-	_, err = io.WriteString(conn, "POST /.paddock/host HTTP/1.1\r\nHost: paddock.invalid\r\n"+
+	_, err := io.WriteString(conn, "POST /.paddock/host HTTP/1.1\r\nHost: paddock.invalid\r\n"+
 		"Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
 	if err != nil {
 		return err

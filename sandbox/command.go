@@ -55,7 +55,7 @@ func Plan(o Options, s Spec, p Paths) (Command, error) {
 		unix = append(unix, "unix:"+socket)
 	}
 	net, denyNet := netValues(s.Allow, s.Deny)
-	config, err := json.Marshal(s.entryConfig(p))
+	config, err := json.Marshal(s.entryConfig(p, o.OnMessage != nil))
 	if err != nil {
 		return Command{}, fmt.Errorf("the entry module's settings: %w", err)
 	}
@@ -110,10 +110,10 @@ func (s Spec) environment(p Paths) []string {
 }
 
 // entryConfig is the entry module's argument.
-func (s Spec) entryConfig(p Paths) entry.Config {
+func (s Spec) entryConfig(p Paths, channel bool) entry.Config {
 	app := url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(s.AppDir, s.Entry))}
 	c := entry.Config{
-		Socket: p.Socket, NodeSocket: p.NodeSocket, App: app.String(), Data: s.DataDir, Port: appPort,
+		Socket: p.Socket, NodeSocket: p.NodeSocket, App: app.String(), Data: s.DataDir, Port: appPort, Channel: channel,
 		NodeOS: p.NodeSocket != "", Memory: s.Budget.WithDefaults().MemoryBytes,
 		Sys: s.Allow.Diff(s.Deny).SysNames(), Slots: map[string]entry.Slot{},
 	}

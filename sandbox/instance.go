@@ -213,6 +213,7 @@ func (in *Instance) start(ctx context.Context) error {
 		return &StartError{Reason: StartRefused, Exit: in.Exit(), Tail: in.output.text(), Err: err}
 	}
 	in.applied = applied
+	in.openChannel()
 
 	wait, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -223,7 +224,6 @@ func (in *Instance) start(ctx context.Context) error {
 		in.started = true
 		in.mu.Unlock()
 		close(in.ready)
-		in.openChannel()
 		return nil
 	}
 	reason := StartExited
@@ -246,7 +246,9 @@ func (in *Instance) start(ctx context.Context) error {
 func (in *Instance) reap() {
 	code, signal := in.proc.wait()
 	usage := in.sup.dog.remove(in.proc.pid)
+	in.mu.Lock()
 	in.cancel()
+	in.mu.Unlock()
 	in.drainRest()
 	in.helper.Wait()
 	if in.proxy != nil {

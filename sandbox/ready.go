@@ -62,7 +62,7 @@ func (in *Instance) askReady(ctx context.Context) error {
 }
 
 // retry calls fn until it succeeds or ctx ends, first every millisecond, later every 20.
-func retry(ctx context.Context, fn func() (string, error)) (string, error) {
+func retry[T any](ctx context.Context, fn func() (T, error)) (T, error) {
 	for pause := time.Millisecond; ; pause = min(pause+pause/8, 20*time.Millisecond) {
 		result, err := fn()
 		if err == nil {
@@ -72,7 +72,7 @@ func retry(ctx context.Context, fn func() (string, error)) (string, error) {
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return "", ctx.Err()
+			return result, ctx.Err()
 		case <-timer.C:
 		}
 	}

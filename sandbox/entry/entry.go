@@ -41,6 +41,7 @@ type Config struct {
 	App        string          `json:"app"`        // file URL of the app's module
 	Data       string          `json:"data"`       // the app's data folder
 	Port       int             `json:"port"`       // the port the app believes to listen on
+	Channel    bool            `json:"channel"`    // the host will open its channel: wait for it before the app is loaded
 	NodeOS     bool            `json:"nodeOS"`     // the app mentions node:os: give neutral answers there too
 	Memory     int64           `json:"memory"`     // bytes, the neutral answer to "how much memory is there"
 	Sys        []string        `json:"sys"`        // system facts the user granted: these stay true

@@ -111,6 +111,8 @@ async function serveHost(path, request) {
 // The channel: one request that the host holds open. Lines of JSON go both ways. Only one holder at a time; the app
 // has no socket that it could open it with.
 let channel = null; // the stream controller towards the host
+let connected;
+const hostConnected = new NewPromise((resolve) => connected = resolve);
 let lastID = 0;
 const waiting = new NewMap(); // id → {resolve, reject}
 const maxWaiting = 64;
@@ -128,6 +130,7 @@ function openChannel(request) {
     },
   });
   send({ kind: "hello" });
+  connected();
   then(readChannel(getReader(body)), closeChannel, closeChannel);
   return new NewResponse(stream, { headers: { "content-type": "application/x-ndjson" } });
 }
@@ -301,6 +304,8 @@ function neutralize(target, facts) {
 
 // ---- 3. import, by a run-time value ----
 
+// The host opens its channel first, so that the app can ask from its first line on and can do nothing to the opening.
+if (config.channel) await hostConnected;
 const module = await import(config.app);
 if (kind === "") {
   const exported = typeof module.default?.fetch === "function" ? module.default : module;
