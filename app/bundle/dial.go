@@ -7,26 +7,23 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"time"
 )
 
 // newClient makes the client for one download. It uses no proxy (one would resolve names in our place,
 // unchecked), keeps no cookies, sends no credentials, and connects only to addresses that it has judged.
-func newClient(resolver Resolver, loopback bool, l Limits) *http.Client {
+func newClient(resolver Resolver, loopback bool) *http.Client {
 	if resolver == nil {
 		resolver = net.DefaultResolver
 	}
-	d := &checkedDialer{resolver: resolver, loopback: loopback, limit: l.Connect}
+	// The stall watch of the download bounds dialling, the handshake and the wait for the header together.
+	d := &checkedDialer{resolver: resolver, loopback: loopback}
 	return &http.Client{Transport: &http.Transport{
 		Proxy:                  nil,
 		DialContext:            d.dial,
 		DisableCompression:     true,
 		ForceAttemptHTTP2:      true,
-		TLSHandshakeTimeout:    l.Connect,
-		ResponseHeaderTimeout:  l.Connect,
 		MaxResponseHeaderBytes: 64 << 10,
-		MaxIdleConns:           2,
-		IdleConnTimeout:        10 * time.Second,
+		DisableKeepAlives:      true, // one file needs no second use, and what a liar sends after it is not read
 	}}
 }
 
@@ -34,7 +31,6 @@ func newClient(resolver Resolver, loopback bool, l Limits) *http.Client {
 type checkedDialer struct {
 	resolver Resolver
 	loopback bool // the source is loopback as written: only loopback is reached then
-	limit    time.Duration
 }
 
 func (d *checkedDialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -42,8 +38,6 @@ func (d *checkedDialer) dial(ctx context.Context, network, address string) (net.
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, d.limit)
-	defer cancel()
 	addrs, err := d.addrs(ctx, host)
 	if err != nil {
 		return nil, err

@@ -76,7 +76,7 @@ func newDownload(op *opening, target sourceURL) *download {
 		copied.Timeout = 0 // a big file takes its time; the stall watch ends a slow one
 		d.client = &copied
 	} else {
-		d.client = newClient(op.o.Resolver, target.loopback, op.o.Limits)
+		d.client = newClient(op.o.Resolver, target.loopback)
 	}
 	d.client.Jar = nil
 	d.client.CheckRedirect = d.redirect

@@ -173,7 +173,7 @@ func (op *opening) receive(r io.Reader, total int64) error {
 	in.tooBig = op.tooBig
 	magic := make([]byte, 4)
 	if _, err := io.ReadFull(in, magic); err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if err == io.EOF || err == io.ErrUnexpectedEOF { // compared, not unwrapped: a cut connection may wrap them
 			return refuse(RuleTruncated, "", "the file has only %d bytes", in.n)
 		}
 		return err

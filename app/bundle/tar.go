@@ -2,7 +2,6 @@ package bundle
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -86,12 +85,12 @@ func (t *tarReader) end() error {
 	for blocks := 0; ; blocks++ {
 		n, err := io.ReadFull(t.r, b[:])
 		switch {
-		case n == 0 && errors.Is(err, io.EOF):
+		case n == 0 && err == io.EOF: // compared, not unwrapped: a cut connection may wrap it
 			if blocks < 2 {
 				return refuse(RuleTruncated, "", "the file ends without the end mark of a tar")
 			}
 			return nil
-		case err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF):
+		case err != nil && err != io.ErrUnexpectedEOF:
 			return err
 		case !allZero(b[:n]):
 			if blocks == 0 && n == tarBlock {
@@ -125,7 +124,7 @@ func (t *tarReader) fill(b []byte, where string) error {
 		return nil
 	}
 	_, err := io.ReadFull(t.r, b)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err == io.EOF || err == io.ErrUnexpectedEOF { // compared, not unwrapped: a cut connection may wrap them
 		return refuse(RuleTruncated, "", "the file ends %s", where)
 	}
 	return err
