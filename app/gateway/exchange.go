@@ -141,7 +141,7 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 		header.Set("Connection", "close") // what is left of the body will not be read
 	}
 	w.WriteHeader(resp.StatusCode)
-	if err := copyAnswer(w, l, resp); err != nil {
+	if err := copyAnswer(w, resp); err != nil {
 		return fmt.Errorf("pass on the body: %w", err)
 	}
 	for name, values := range resp.Trailer {
@@ -212,29 +212,36 @@ func keepFor(h http.Header) time.Duration {
 	return 0
 }
 
+// copyBuffers hold bodies on their way. Handing long ones to the kernel (splice) was tried and took 1.3 to 2 times
+// as long: a Unix socket gives small pages, and each costs a call.
 var copyBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 
-// spliceFrom is the length from which a body is handed to the kernel: setting that up costs two system calls.
-const spliceFrom = 256 << 10
+// streamBuffers hold answers of unknown length: event streams, which keep theirs for hours.
+var streamBuffers = sync.Pool{New: func() any { return new([8 << 10]byte) }}
 
 // copyAnswer passes a body on as it comes. A piece that may be followed by a wait is flushed, so that event
 // streams and slow answers arrive at once; the last piece goes out with the end of the answer.
-func copyAnswer(w http.ResponseWriter, l *link, resp *http.Response) error {
+func copyAnswer(w http.ResponseWriter, resp *http.Response) error {
 	if resp.Body == http.NoBody || resp.ContentLength == 0 {
 		return nil
 	}
-	if resp.ContentLength >= spliceFrom {
-		return spliceAnswer(w, l, resp.ContentLength)
-	}
-	buffer := copyBuffers.Get().(*[64 << 10]byte)
-	defer copyBuffers.Put(buffer)
 	left := resp.ContentLength // negative: not known
+	var buffer []byte
+	if left < 0 {
+		b := streamBuffers.Get().(*[8 << 10]byte)
+		defer streamBuffers.Put(b)
+		buffer = b[:]
+	} else {
+		b := copyBuffers.Get().(*[64 << 10]byte)
+		defer copyBuffers.Put(b)
+		buffer = b[:]
+	}
 	flusher, _ := w.(http.Flusher)
 	if left < 0 || left > int64(len(buffer)) {
 		flusher.Flush() // the head; a stream may begin with a wait
 	}
 	for {
-		n, readErr := resp.Body.Read(buffer[:])
+		n, readErr := resp.Body.Read(buffer)
 		if n > 0 {
 			if _, err := w.Write(buffer[:n]); err != nil {
 				return err
@@ -251,28 +258,6 @@ func copyAnswer(w http.ResponseWriter, l *link, resp *http.Response) error {
 			return readErr
 		}
 	}
-}
-
-// spliceAnswer passes on a body of known length: first what was read along with the header, then straight from
-// connection to connection, which on Linux happens inside the kernel and sends each piece as it comes.
-func spliceAnswer(w http.ResponseWriter, l *link, length int64) error {
-	read := int(min(int64(l.br.Buffered()), length))
-	piece, err := l.br.Peek(read)
-	if err != nil {
-		return err
-	}
-	if _, err := w.Write(piece); err != nil {
-		return err
-	}
-	if _, err := l.br.Discard(read); err != nil {
-		return err
-	}
-	left := length - int64(read)
-	n, err := io.Copy(w, io.LimitReader(l.conn, left))
-	if err == nil && n < left {
-		err = io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // upload sends a request body to the app while the answer is awaited. It reads only as fast as the app takes it.
