@@ -7,18 +7,8 @@
 import { api } from "./server/api.ts";
 import { Library } from "./server/library.ts";
 import { servePublic } from "./server/public.ts";
+import "./server/paddock.ts";
 import { Reader } from "./server/reader.ts";
-
-/** What Paddock gives a running app. It is absent when the module runs elsewhere, as in tests. */
-declare global {
-  var paddock: {
-    readonly dataDir: string;
-    readonly permissions: {
-      query(permission: string): Promise<"granted" | "denied" | "prompt">;
-      request(permission: string): Promise<"granted" | "denied" | "prompt">;
-    };
-  } | undefined;
-}
 
 const publicDir = new URL("./public/", import.meta.url);
 const library = new Library(globalThis.paddock?.dataDir ?? Deno.cwd());

@@ -1,3 +1,5 @@
+import type { Standing } from "./paddock.ts";
+
 /** Why a feed could not be fetched, in words; `permission` is there when the user can change it in Paddock. */
 export interface Trouble {
   text: string;
@@ -45,8 +47,8 @@ function trouble(url: URL, text: string): FetchError {
   return new FetchError({ text, host: url.host, permission: "" });
 }
 
-/** Whether the user allowed an address: "granted", "denied", "prompt" (not answered), or "" when nobody knows. */
-export async function standing(url: URL): Promise<string> {
+/** Whether the user allowed an address, or "" when nobody knows. */
+export async function standing(url: URL): Promise<Standing | ""> {
   try {
     return await globalThis.paddock?.permissions.query(permissionFor(url)) ?? "";
   } catch {

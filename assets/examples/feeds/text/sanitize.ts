@@ -34,7 +34,7 @@ const MAX_TEXT = 400_000;
 
 /** A link that may be followed, made absolute, or "". */
 export function safeURL(link: string | undefined, base: string): string {
-  if (link === undefined || link.length > 4000) return "";
+  if (link === undefined || link.trim() === "" || link.length > 4000) return "";
   let url: URL;
   try {
     url = new URL(link.trim(), base === "" ? undefined : base);

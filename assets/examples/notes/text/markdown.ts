@@ -261,8 +261,9 @@ function link(s: string, i: number, depth: number) {
   if (open !== 0 || s[end + 1] !== "(") return null;
   let close = end + 2;
   for (let parens = 1; close < s.length && close < end + MAX_URL; close++) {
-    if (s[close] === "(") parens++;
-    else if (s[close] === ")" && --parens === 0) break;
+    if (s[close] === "(") {
+      if (++parens > MAX_DEPTH) return null;
+    } else if (s[close] === ")" && --parens === 0) break;
     else if (/\s/.test(s[close]!)) return null;
   }
   if (s[close] !== ")") return null;
