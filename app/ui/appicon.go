@@ -3,6 +3,8 @@ package ui
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"image/png"
 	"strings"
 	"unicode"
@@ -55,7 +57,8 @@ func safePicture(icon control.Icon, size float32) (im *canvas.Image) {
 		}
 		return canvas.NewImageFromImage(decoded)
 	case "image/svg+xml":
-		drawn := canvas.NewImageFromResource(fyne.NewStaticResource("app.svg", icon.Data))
+		// Fyne keeps drawn SVGs by name: the name must tell two apps apart.
+		drawn := canvas.NewImageFromResource(fyne.NewStaticResource(fmt.Sprintf("app-%x.svg", sha256.Sum256(icon.Data)), icon.Data))
 		drawn.Resize(fyne.NewSquareSize(size * 2)) // rasterises at once
 		if drawn.Image == nil {
 			return nil

@@ -66,7 +66,7 @@ func (ws *Windows) newAppPage(key string, s control.Show) {
 		tr("Permissions"), tr("Activity"), tr("History"), tr("Log"), tr("About"))
 	p.tab = vbox(0, centre(mutedText(tr("One moment…"))))
 
-	head := hflexTop(16, 1, p.picture, vbox(2, p.name, p.by,
+	head := hflexTop(16, 1, p.picture.Container, vbox(2, p.name, p.by,
 		pad(hflex(6, 1, p.mark, p.marked), 2, 0, 0, 0),
 		pad(wrap(8, 6, p.start, p.stop, p.restart), 8, 0, 0, 0)))
 	p.body = vbox(0, f.banner, p.notices.view, head, pad(p.meters.view, 18, 0, 18, 0), p.tabs, gap(14), p.tab)

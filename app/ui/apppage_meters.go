@@ -32,7 +32,7 @@ func newMeter(icon, name string) *meter {
 		value: newParagraph(17, 23, run{text: "–", face: faceSemi, col: colText}).oneLine(),
 		limit: mutedText(" "), bar: newBar(0, 6), plot: newPlot(34),
 	}
-	m.view = card(pad(vbox(0,
+	m.view = flatCard(pad(vbox(0,
 		hflex(6, 1, newIcon(icon, 14, colMuted), smallText(name, colMuted)),
 		pad(m.value, 4, 0, 0, 0), m.limit,
 		pad(m.plot, 6, 0, 6, 0), m.bar), 12, 14, 14, 14))

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
 
 	"paddock/app/control"
 	"paddock/sandbox/permission"
@@ -92,6 +93,7 @@ type rightView struct {
 	path     *paragraph
 	pick     *button
 	forget   *button
+	foot     *fyne.Container
 }
 
 func (t *rightsTab) newRow(r control.PermissionRow) *rightView {
@@ -109,10 +111,14 @@ func (t *rightsTab) newRow(r control.PermissionRow) *rightView {
 	if r.Kind == string(permission.Files) {
 		v.path = newParagraph(12.5, 18, run{face: faceMedium, col: colText})
 		v.pick = newButton(pickText(r.Folder, false), quiet, v.choose).compact().marked(iconOf(r))
-		body.Add(pad(vbox(4, v.path, hbox(0, v.pick)), 3, 0, 0, 0))
+		body.Add(v.path)
 	}
-	body.Add(pad(least(80, wrap(10, 4, v.lifetime, v.forget)), 4, 0, 0, 0))
-	v.view = pad(hflexTop(14, 1, pad(v.chip, 1, 0, 0, 0), body, pad(v.toggle, 4, 0, 0, 0)), 13, 14, 13, 14)
+	v.foot = pad(least(80, wrap(10, 6, v.lifetime, v.forget)), 5, 0, 0, 0)
+	if v.pick != nil {
+		v.foot = pad(least(80, wrap(10, 6, v.pick, v.lifetime, v.forget)), 5, 0, 0, 0)
+	}
+	body.Add(v.foot)
+	v.view = pad(container.New(&choice{gap: 14}, v.chip, v.toggle, body), 13, 14, 13, 14)
 	return v
 }
 
@@ -147,6 +153,7 @@ func (v *rightView) update(r control.PermissionRow) {
 	}
 	show(v.lifetime, on)
 	show(v.forget, r.Decision == control.DecideAllow || r.Decision == control.DecideDeny)
+	show(v.foot, v.pick != nil || v.lifetime.Visible() || v.forget.Visible())
 	v.use.setText(useText(r, v.t.p))
 	v.effect.Hide()
 	if v.path != nil {

@@ -62,7 +62,7 @@ func (b *button) setText(s string) {
 func (b *button) paddings() (x, y float32) {
 	switch {
 	case b.weight == plain && b.small:
-		return 6, 4
+		return 0, 4
 	case b.small:
 		return 12, 6
 	}
@@ -110,7 +110,7 @@ func (b *button) colors() (fill, edge, text fyne.ThemeColorName) {
 		return colRiskBg, colNone, colRisk
 	case plain:
 		if hot {
-			return colQuiet, colNone, colAccent
+			return colNone, colNone, colAccentHi
 		}
 		return colNone, colNone, colAccent
 	}

@@ -72,7 +72,7 @@ func (d *downloadList) line(p control.Progress) *downloadLine {
 	if _, ours := d.f.ws.frames[control.WindowReview+"\x00"+p.Source]; ours {
 		parts = append(parts, show)
 	}
-	l.view = card(pad(hflex(14, 1, parts...), 12, 14, 12, 14))
+	l.view = flatCard(pad(hflex(14, 1, parts...), 12, 14, 12, 14))
 	return l
 }
 

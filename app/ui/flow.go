@@ -167,6 +167,32 @@ func hflexTop(gap float32, flex int, objects ...fyne.CanvasObject) *fyne.Contain
 	return container.New(&row{gap: gap, flex: flex, top: true}, objects...)
 }
 
+// choice lays out a mark (left), a switch (right) and what it is about (between), in this order: the focus then
+// meets the switch before what hangs on it.
+type choice struct{ gap, last float32 }
+
+func (l *choice) middle(objects []fyne.CanvasObject, width float32) float32 {
+	return max(width-objects[0].MinSize().Width-objects[1].MinSize().Width-2*l.gap, 0)
+}
+
+func (l *choice) height(objects []fyne.CanvasObject, width float32) float32 {
+	return max(heightOf(objects[2], l.middle(objects, width)), objects[0].MinSize().Height, objects[1].MinSize().Height)
+}
+
+func (l *choice) MinSize(objects []fyne.CanvasObject) fyne.Size {
+	w := objects[0].MinSize().Width + objects[1].MinSize().Width + objects[2].MinSize().Width + 2*l.gap
+	return fyne.NewSize(w, l.height(objects, max(w, l.last)))
+}
+
+func (l *choice) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	l.last = size.Width
+	mark, hand := objects[0].MinSize(), objects[1].MinSize()
+	mid := l.middle(objects, size.Width)
+	place(objects[0], 0, 1, mark.Width, mark.Height)
+	place(objects[1], size.Width-hand.Width, 4, hand.Width, hand.Height)
+	place(objects[2], mark.Width+l.gap, 0, mid, heightOf(objects[2], mid))
+}
+
 // inset keeps a distance around its objects, which lie on top of each other.
 type inset struct{ top, right, bottom, left, last float32 }
 
@@ -267,24 +293,45 @@ func grid(gap, least float32, objects ...fyne.CanvasObject) *fyne.Container {
 	return container.New(&cells{gap: gap, least: least, most: 64}, objects...)
 }
 
-// words lets objects of their own width flow like words of a text.
-type words struct{ gap, line, last float32 }
+// words lets objects of their own width flow like words of a text, centred on their line.
+type words struct {
+	gap, line float32
+	apart     bool // the last of several objects on the first line goes to its far end
+	last      float32
+}
+
+type word struct {
+	o          fyne.CanvasObject
+	x, w, high float32
+}
 
 func (l *words) each(objects []fyne.CanvasObject, width float32, do func(o fyne.CanvasObject, x, y, w, h float32)) float32 {
-	x, y, h := float32(0), float32(0), float32(0)
-	for _, o := range visible(objects) {
-		m := o.MinSize()
-		w := min(m.Width, width)
-		if x > 0 && x+w > width+0.5 {
-			x, y, h = 0, y+h+l.line, 0
+	var line []word
+	y, h, first := float32(0), float32(0), true
+	flush := func() {
+		if n := len(line); l.apart && first && n > 1 {
+			line[n-1].x = width - line[n-1].w
 		}
-		oh := heightOf(o, w)
-		if do != nil {
-			do(o, x, y, w, oh)
+		for _, w := range line {
+			if do != nil {
+				do(w.o, w.x, y+(h-w.high)/2, w.w, w.high)
+			}
 		}
-		x, h = x+w+l.gap, max(h, oh)
+		line, y, h, first = nil, y+h, 0, false
 	}
-	return y + h
+	x := float32(0)
+	for _, o := range visible(objects) {
+		w := min(o.MinSize().Width, width)
+		if len(line) > 0 && x+w > width+0.5 {
+			flush()
+			x, y = 0, y+l.line
+		}
+		high := heightOf(o, w)
+		line = append(line, word{o, x, w, high})
+		x, h = x+w+l.gap, max(h, high)
+	}
+	flush()
+	return y
 }
 
 func (l *words) height(objects []fyne.CanvasObject, width float32) float32 {
@@ -305,6 +352,21 @@ func (l *words) MinSize(objects []fyne.CanvasObject) fyne.Size {
 func (l *words) Layout(objects []fyne.CanvasObject, size fyne.Size) {
 	l.last = size.Width
 	l.each(objects, size.Width, place)
+}
+
+// apart is wrap with the last object at the far end, as long as all fit on one line.
+func apart(gap, line float32, objects ...fyne.CanvasObject) *fyne.Container {
+	return container.New(&words{gap: gap, line: line, apart: true}, objects...)
+}
+
+// above gives the first object the height that the second, below it, leaves.
+type above struct{ column }
+
+func (l *above) Layout(objects []fyne.CanvasObject, size fyne.Size) {
+	l.last = size.Width
+	h := heightOf(objects[1], size.Width)
+	place(objects[0], 0, 0, size.Width, size.Height-h)
+	place(objects[1], 0, size.Height-h, size.Width, h)
 }
 
 func wrap(gap, line float32, objects ...fyne.CanvasObject) *fyne.Container {

@@ -39,10 +39,10 @@ func (ws *Windows) newLibrary(key string, s control.Show) {
 	l.notices = f.newNoticeList("")
 	l.downloads = f.newDownloadList()
 	l.area = vbox(0, centre(mutedText(tr("One moment…"))))
-	head := grid(12, 300,
+	head := apart(16, 10,
 		vbox(0, newParagraph(24, 32, run{text: tr("Apps"), face: faceSemi, col: colText}), l.count),
-		vbox(0, l.search, pad(wrap(8, 8, get, activity, settings), 8, 0, 0, 0)))
-	l.body = vbox(0, f.banner, head, gap(18), l.whyBox, l.notices.view, l.downloads.view, l.area)
+		wrap(8, 8, settings, activity, get))
+	l.body = vbox(0, f.banner, head, pad(l.search, 14, 0, 16, 0), l.whyBox, l.notices.view, l.downloads.view, l.area)
 	f.page = newPage(pad(atMost(1080, l.body), 22, 26, 26, 26))
 	f.win.SetOnDropped(func(_ fyne.Position, uris []fyne.URI) { l.drop(uris) })
 	l.raised(s)
@@ -164,10 +164,10 @@ func (l *library) empty() fyne.CanvasObject {
 	return card(pad(vbox(0,
 		centre(chip("shield", toneCalm, 64)),
 		pad(titleText(tr("No apps yet")).centred(), 16, 0, 6, 0),
-		centre(least(200, atMost(420, newParagraph(14, 21, run{
+		atMost(420, newParagraph(14, 21, run{
 			text: tr("Apps run in a paddock of their own: each sees only what you allow, and you can look at and change that any time."),
 			face: faceRegular, col: colMuted,
-		}).centred()))),
+		}).centred()),
 		pad(centre(newButton(tr("Get an app"), primed, l.get).marked("plus")), 20, 0, 10, 0),
 		mutedText(tr("or drop a .paddock file on this window")).centred(),
 	), 44, 30, 44, 30))

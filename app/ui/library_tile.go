@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
 
 	"paddock/app/control"
 )
@@ -29,9 +30,9 @@ func (l *library) newTile(a control.AppState) *tile {
 	t.state = newParagraph(12.5, 18, run{face: faceMedium, col: colMuted}).lineCap(2)
 	t.act = newButton(tr("Open"), quiet, t.pressed).compact()
 	t.page = newTap(clean(a.Name, maxName), cardRadius, pad(
-		hflexTop(12, 1, t.picture, least(60, vbox(1, t.name, t.summary))), 16, 14, 8, 16), t.details)
+		hflexTop(12, 1, t.picture.Container, least(60, vbox(1, t.name, t.summary))), 16, 14, 8, 16), t.details)
 	foot := pad(hflex(8, 1, t.mark, least(60, t.state), t.act), 2, 12, 12, 16)
-	t.view = card(vbox(0, t.page, foot))
+	t.view = flatCard(container.New(&above{}, t.page, foot))
 	return t
 }
 

@@ -11,7 +11,7 @@ import (
 // Size of the prompt, in Fyne units. It is as high as it needs, within what fits a small laptop screen (768 pixels
 // less panels); what is more scrolls, the buttons stay.
 const (
-	promptWidth   = 460
+	promptWidth   = 480
 	promptHighest = 690
 )
 

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
 
 	"paddock/app/control"
 )
@@ -18,6 +19,7 @@ type promptRowView struct {
 	why      *paragraph // of a risky path
 	head     *paragraph
 	chip     *fyne.Container
+	foot     *fyne.Container
 }
 
 func (p *prompt) newRow(r *promptRow) *promptRowView {
@@ -39,7 +41,8 @@ func (p *prompt) newRow(r *promptRow) *promptRowView {
 		v.path = newParagraph(12.5, 18, run{face: faceMedium, col: colText})
 		v.pick = newButton(pickText(r.Folder, false), quiet, func() { p.choose(v) }).compact().marked(iconOf(r.PermissionRow))
 		v.why = newParagraph(12.5, 18, run{face: faceMedium, col: colRisk})
-		body.Add(pad(vbox(4, v.path, v.why, hbox(0, v.pick)), 4, 0, 0, 0))
+		body.Add(v.path)
+		body.Add(v.why)
 		if !r.Enforced {
 			v.pick.Disable()
 		}
@@ -52,8 +55,12 @@ func (p *prompt) newRow(r *promptRow) *promptRowView {
 		r.session = i == 0
 		p.refreshPreview()
 	}, tr("This session"), tr("Always")).small()
-	body.Add(pad(hflex(0, 0, least(80, wrap(0, 0, v.lifetime))), 5, 0, 0, 0))
-	v.view = pad(hflexTop(14, 1, pad(v.chip, 1, 0, 0, 0), body, pad(v.toggle, 4, 0, 0, 0)), 13, 14, 14, 14)
+	v.foot = pad(least(80, wrap(10, 6, v.lifetime)), 5, 0, 0, 0)
+	if v.pick != nil {
+		v.foot = pad(least(80, wrap(10, 6, v.pick, v.lifetime)), 5, 0, 0, 0)
+	}
+	body.Add(v.foot)
+	v.view = pad(container.New(&choice{gap: 14}, v.chip, v.toggle, body), 13, 14, 14, 14)
 	v.refresh()
 	return v
 }
@@ -86,6 +93,7 @@ func (v *promptRowView) switched(on bool) {
 	}
 	v.row.allow = on
 	v.refresh()
+	v.p.relayout()
 	v.p.refreshPreview()
 }
 
@@ -113,7 +121,9 @@ func (v *promptRowView) refresh() {
 	} else {
 		v.lifetime.show(1)
 	}
-	v.lifetime.setDisabled(!r.allow)
+	// How long matters only for what is on; a row that is off stays short.
+	show(v.lifetime, r.allow)
+	show(v.foot, r.allow || v.pick != nil)
 	if v.path != nil {
 		show(v.path, r.path != "")
 		v.path.setText(homely(r.path, v.p.ws.o.Home))

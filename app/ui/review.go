@@ -102,8 +102,7 @@ func (r *review) stage() {
 	r.step = titleText(tr("Getting {{.Source}}", "Source", sourceName(r.source))).centred()
 	r.bar = newBar(-1, 8)
 	r.progress = mutedText(tr("Connecting…")).centred()
-	r.redirect = smallText("", colWarn).centred()
-	r.redirect.Hide()
+	r.redirect = smallText(" ", colWarn).centred() // keeps its line, so that nothing jumps when it is needed
 	body := vbox(0,
 		centre(chip("download", toneCalm, 52)),
 		pad(r.step, 14, 0, 16, 0), r.bar, pad(r.progress, 10, 0, 0, 0), pad(r.redirect, 4, 0, 0, 0))
@@ -134,7 +133,6 @@ func (r *review) show(p control.Progress) {
 	r.progress.setText(progressText(p))
 	if p.RedirectTo != "" {
 		r.redirect.setText(tr("The site passes the download on to {{.Host}}", "Host", clean(p.RedirectTo, 300)))
-		r.redirect.Show()
 	}
 	r.relayout()
 }

@@ -89,7 +89,7 @@ func shots(t *testing.T, look, suffix string) {
 	r.settle()
 	r.shot(f, name("review-link"))
 	v.stage()
-	r.until("progress", func() bool { return v.redirect.Visible() })
+	r.until("progress", has(f, "cdn.northwind.example"))
 	r.shot(f, name("review-progress"))
 	close(hold)
 	r.until("the sheet", func() bool { return v.waiting })
@@ -124,7 +124,7 @@ func shots(t *testing.T, look, suffix string) {
 	}
 	for i, tab := range []string{"rights", "activity", "history", "log", "about"} {
 		a.tabs.set(i)
-		want := map[string]string{"activity": "tracker.example", "history": "271 MB", "about": "Landlock", "rights": "api.weather.gov"}[tab]
+		want := map[string]string{"activity": "tracker.example", "history": "271\u00a0MB", "about": "Landlock", "rights": "api.weather.gov"}[tab]
 		if tab == "log" {
 			r.until("the log", func() bool { return len(a.log.lines) == 4 })
 		} else {

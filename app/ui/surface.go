@@ -62,19 +62,18 @@ func (r *surfaceRenderer) Refresh() {
 	r.r.Refresh()
 }
 
-// Shape of a card and its shadow, in Fyne units.
-const (
-	cardRadius   = 16
-	shadowSpread = 26
-	shadowDrop   = 8
-)
+// cardRadius is the radius of a card's corners, in Fyne units.
+const cardRadius = 16
 
 // shade is the soft shadow of a card. Fyne 2.7 has none to offer, so it is a raster computed from the
 // distance to a rounded box: no banding, sharp at every scale. The part under the card is left out.
-type shade struct{ widget.BaseWidget }
+type shade struct {
+	widget.BaseWidget
+	spread, drop float32
+}
 
-func newShade() *shade {
-	s := &shade{}
+func newShade(spread, drop float32) *shade {
+	s := &shade{spread: spread, drop: drop}
 	s.ExtendBaseWidget(s)
 	return s
 }
@@ -84,7 +83,8 @@ func (s *shade) MinSize() fyne.Size { return fyne.Size{} }
 func (s *shade) CreateRenderer() fyne.WidgetRenderer {
 	r := &shadeRenderer{s: s}
 	r.r = canvas.NewRaster(func(w, h int) image.Image {
-		return shadowImage(w, h, float64(w)/float64(max(r.r.Size().Width, 1)), named(colShadow))
+		px := float64(w) / float64(max(r.r.Size().Width, 1))
+		return shadowImage(w, h, px, float64(s.spread), float64(s.drop), named(colShadow))
 	})
 	return r
 }
@@ -99,20 +99,21 @@ func (r *shadeRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObje
 func (r *shadeRenderer) MinSize() fyne.Size           { return fyne.Size{} }
 func (r *shadeRenderer) Refresh()                     { r.r.Refresh() }
 func (r *shadeRenderer) Layout(s fyne.Size) {
-	place(r.r, -shadowSpread, shadowDrop-shadowSpread, s.Width+2*shadowSpread, s.Height+2*shadowSpread)
+	place(r.r, -r.s.spread, r.s.drop-r.s.spread, s.Width+2*r.s.spread, s.Height+2*r.s.spread)
 }
 
-// shadowImage computes one quarter and mirrors it. px is pixels per unit.
-func shadowImage(w, h int, px float64, c color.Color) image.Image {
+// shadowImage computes one quarter and mirrors it. px is pixels per unit; spread and drop are in units.
+func shadowImage(w, h int, px, spread, drop float64, c color.Color) image.Image {
 	im := image.NewNRGBA(image.Rect(0, 0, w, h))
 	base := color.NRGBAModel.Convert(c).(color.NRGBA)
-	spread, radius := shadowSpread*px, cardRadius*px
+	radius := cardRadius * px
+	spread *= px
 	bx, by := float64(w)/2-spread-radius, float64(h)/2-spread-radius
 	if bx < 0 || by < 0 {
 		return im
 	}
 	// Pixels deeper inside than this lie under the card even after the drop.
-	hidden := -(shadowDrop*px + radius)
+	hidden := -(drop*px + radius)
 	for y := 0; y < (h+1)/2; y++ {
 		dy := math.Abs(float64(y)+.5-float64(h)/2) - by
 		for x := 0; x < (w+1)/2; x++ {
@@ -137,7 +138,12 @@ func shadowImage(w, h int, px float64, c color.Color) image.Image {
 
 // card is a raised surface around o.
 func card(o fyne.CanvasObject) *fyne.Container {
-	return layered(newShade(), newSurface(colCard, cardRadius, 0, 0).edged(colLine), o)
+	return layered(newShade(24, 7), newSurface(colCard, cardRadius, 0, 0).edged(colLine), o)
+}
+
+// flatCard is a card with a short shadow, for many side by side.
+func flatCard(o fyne.CanvasObject) *fyne.Container {
+	return layered(newShade(10, 3), newSurface(colCard, cardRadius, 0, 0).edged(colLine), o)
 }
 
 // well is a sunken surface around o.

@@ -113,6 +113,8 @@ func (t Theme) Color(n fyne.ThemeColorName, v fyne.ThemeVariant) color.Color {
 		return p[colQuiet]
 	case theme.ColorNamePlaceHolder, theme.ColorNameDisabled:
 		return p[colMuted]
+	case theme.ColorNameScrollBar:
+		return p[colTrack]
 	case theme.ColorNameScrollBarBackground:
 		return color.Transparent
 	}

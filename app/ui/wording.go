@@ -51,22 +51,28 @@ func number(v float64) string {
 		s = fmt.Sprintf("%.0f", v)
 	}
 	s = strings.TrimSuffix(s, ".0")
-	return strings.Replace(s, ".", tr("decimal point"), 1)
+	if mark := tr("decimal point"); len(mark) == 1 { // longer: no translations were loaded
+		s = strings.Replace(s, ".", mark, 1)
+	}
+	return s
 }
+
+// nbsp keeps a number and its unit on one line.
+const nbsp = "\u00a0"
 
 // bytesText writes a size in units of 1024: "256 MB", "1.5 GB".
 func bytesText(n int64) string {
 	v := float64(max(n, 0))
 	for i, unit := range []string{"B", "KB", "MB", "GB", "TB"} {
 		if v < 1000 || i == 4 {
-			return number(v) + " " + unit
+			return number(v) + nbsp + unit
 		}
 		v /= 1024
 	}
 	return ""
 }
 
-func percentText(p float64) string { return number(p) + " %" }
+func percentText(p float64) string { return number(p) + nbsp + "%" }
 
 // coresText says a processor budget as people think of it.
 func coresText(p float64) string {
