@@ -182,7 +182,8 @@ Deno.test("any tag soup stays harmless, in bounds and in time", () => {
       if (!(error instanceof NotAFeed)) throw error;
     }
     const took = performance.now() - start;
-    if (took > 4000) throw new Error(`${JSON.stringify(part)} repeated took ${took.toFixed()} ms`);
+    if (took > 10_000) // far above what a loaded machine takes, far below what quadratic work would
+      throw new Error(`${JSON.stringify(part)} repeated took ${took.toFixed()} ms`);
   }
 });
 

@@ -80,7 +80,8 @@ Deno.test("hostile texts take no more than their share of time", () => {
     const start = performance.now();
     render(source);
     const took = performance.now() - start;
-    if (took > 3000) throw new Error(`${JSON.stringify(part)} repeated took ${took.toFixed()} ms`);
+    if (took > 10_000) // far above what a loaded machine takes, far below what quadratic work would
+      throw new Error(`${JSON.stringify(part)} repeated took ${took.toFixed()} ms`);
   }
 });
 

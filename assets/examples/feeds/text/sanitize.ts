@@ -35,12 +35,9 @@ const MAX_TEXT = 400_000;
 /** A link that may be followed, made absolute, or "". */
 export function safeURL(link: string | undefined, base: string): string {
   if (link === undefined || link.trim() === "" || link.length > 4000) return "";
-  let url: URL;
-  try {
-    url = new URL(link.trim(), base === "" ? undefined : base);
-  } catch {
-    return "";
-  }
+  link = link.trim();
+  if (!URL.canParse(link, base === "" ? undefined : base)) return "";
+  const url = new URL(link, base === "" ? undefined : base);
   if (!["http:", "https:", "mailto:"].includes(url.protocol)) return "";
   url.username = url.password = "";
   return url.href;
