@@ -10,6 +10,13 @@ import (
 var testFolder string
 
 func TestMain(m *testing.M) {
+	if work := os.Getenv(agentMode); work != "" {
+		if err := actAsAgent(work); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	dir, err := os.MkdirTemp("", "paddock-sandbox-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

@@ -1,0 +1,258 @@
+package wall
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/elastic/go-seccomp-bpf/arch"
+	"golang.org/x/net/bpf"
+	"pgregory.net/rapid"
+)
+
+var testPin = pin{path: 0x1234_5678_9ab0, argv: 0x2234_5678_9ab0, envp: 0x3234_5678_9ab0, pid: 4242}
+
+// filter runs the assembled filter the way the kernel would. x/net's machine reads big-endian words and seccomp's data
+// is in the machine's order, so each word is stored big-endian at its place.
+type filter struct {
+	vm *bpf.VM
+	on *arch.Info
+}
+
+func filterFor(t testing.TB, s Seccomp, on *arch.Info) filter {
+	t.Helper()
+	program, err := assemble(refusals(s, testPin), on)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(program) > 4096 { // BPF_MAXINSNS
+		t.Fatalf("%d instructions", len(program))
+	}
+	vm, err := bpf.NewVM(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filter{vm, on}
+}
+
+func (f filter) number(t testing.TB, audit uint32, number uint32, args ...uint64) uint32 {
+	t.Helper()
+	data := make([]byte, 64)
+	binary.BigEndian.PutUint32(data[0:], number)
+	binary.BigEndian.PutUint32(data[4:], audit)
+	for i, a := range args {
+		binary.BigEndian.PutUint32(data[16+8*i:], uint32(a))
+		binary.BigEndian.PutUint32(data[20+8*i:], uint32(a>>32))
+	}
+	got, err := f.vm.Run(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uint32(got)
+}
+
+func (f filter) call(t testing.TB, name string, args ...uint64) uint32 {
+	t.Helper()
+	number, ok := f.on.SyscallNames[name]
+	if !ok {
+		t.Fatalf("no call %s on %s", name, f.on.Name)
+	}
+	return f.number(t, uint32(f.on.ID), uint32(number), args...)
+}
+
+const x32Bit = 0x40000000 // marks calls of amd64's x32 variant
+
+const (
+	allow = uint32(retAllow)
+	eperm = uint32(retErrno | errPerm)
+)
+
+func TestFilterDecides(t *testing.T) {
+	const high = 0xdead_beef_0000_0000 // garbage in the half that the kernel ignores
+	p := testPin
+	cases := []struct {
+		name string
+		args []uint64
+		want uint32
+	}{
+		{"read", nil, allow},
+		{"mmap", []uint64{0, 4096, 7}, allow},
+		{"ptrace", nil, eperm},
+		{"clone", []uint64{0x3d0f00}, allow},
+		{"clone", []uint64{17}, eperm},
+		{"clone", []uint64{high | 17}, eperm},
+		{"clone", []uint64{0x10000000}, eperm},
+		{"clone", []uint64{high | 0x80000000}, eperm},
+		{"clone3", nil, retErrno | errNoSys},
+		{"openat2", nil, retErrno | errNoSys},
+		{"fallocate", []uint64{3, 0, 0, 4096}, retErrno | errNotSupport},
+		{"execve", []uint64{p.path, p.argv, p.envp}, allow},
+		{"execve", []uint64{p.path + 1, p.argv, p.envp}, eperm},
+		{"execve", []uint64{p.path, p.argv ^ 1<<40, p.envp}, eperm},
+		{"execve", []uint64{p.path, p.argv, 0}, eperm},
+		{"execve", []uint64{p.path & 0xffffffff, p.argv & 0xffffffff, p.envp & 0xffffffff}, eperm},
+		{"execveat", nil, eperm},
+		{"kill", []uint64{4242, 18}, allow},
+		{"kill", []uint64{high | 4242, 18}, allow},
+		{"kill", []uint64{4243, 18}, eperm},
+		{"kill", []uint64{high | 4243, 18}, eperm},
+		{"kill", []uint64{^uint64(0), 9}, eperm},
+		{"kill", []uint64{0, 9}, eperm},
+		{"tgkill", []uint64{4242, 4250, 18}, allow},
+		{"tgkill", []uint64{1, 1, 18}, eperm},
+		{"socket", []uint64{1, 1, 0}, allow},
+		{"socket", []uint64{1, 1 | 0x80800, 0}, allow},
+		{"socket", []uint64{1, 2, 0}, eperm},
+		{"socket", []uint64{1, 3, 0}, eperm},
+		{"socket", []uint64{1, 5 | 0x80800, 0}, eperm},
+		{"socket", []uint64{2, 1, 0}, eperm},
+		{"socket", []uint64{2, 1, 262}, eperm},
+		{"socket", []uint64{10, 2, 0}, eperm},
+		{"socket", []uint64{high | 2, 1, 0}, eperm},
+		{"socketpair", []uint64{1, 1 | 0x80000, 0, 0}, allow},
+		{"socketpair", []uint64{1, 2, 0, 0}, eperm},
+		{"connect", nil, eperm},
+		{"inotify_init1", nil, eperm},
+		{"prlimit64", []uint64{0, 7, 0, 8}, allow},
+		{"prlimit64", []uint64{0, 7, 8, 0}, eperm},
+		{"prlimit64", []uint64{0, 7, 1 << 32, 0}, eperm},
+		{"setrlimit", nil, eperm},
+		{"prctl", []uint64{15}, allow}, // PR_SET_NAME
+		{"prctl", []uint64{1, 0}, eperm},
+		{"prctl", []uint64{high | 1, 0}, eperm},
+		{"prctl", []uint64{4, 0}, eperm},
+		{"ioctl", []uint64{0, 0x5401}, allow},
+		{"ioctl", []uint64{0, 0x5412}, eperm},
+		{"ioctl", []uint64{0, high | 0x5412}, eperm},
+		{"fchmod", []uint64{3, 0o755}, allow},
+		{"fchmod", []uint64{3, 0o4755}, eperm},
+		{"fchmodat", []uint64{0, 0, 0o2755}, eperm},
+		{"mkdirat", []uint64{0, 0, 0o755}, allow},
+		{"mkdirat", []uint64{0, 0, 0o2755}, eperm},
+		{"mknodat", []uint64{0, 0, 0o100644 | 0o4000}, eperm},
+		{"openat", []uint64{0, 0, 0o101, 0o644}, allow},
+		{"openat", []uint64{0, 0, 0o101, 0o4644}, eperm},
+		{"openat", []uint64{0, 0, 0, 0o4644}, allow}, // without O_CREAT the mode is garbage
+	}
+	for _, on := range []*arch.Info{arch.X86_64, arch.AARCH64} {
+		f := filterFor(t, Seccomp{}, on)
+		for _, c := range cases {
+			if _, has := on.SyscallNames[c.name]; !has {
+				t.Errorf("%s has no %s", on.Name, c.name)
+				continue
+			}
+			if got := f.call(t, c.name, c.args...); got != c.want {
+				t.Errorf("%s: %s %#x: %#x, want %#x", on.Name, c.name, c.args, got, c.want)
+			}
+		}
+	}
+}
+
+func TestFilterSwitches(t *testing.T) {
+	for _, s := range []Seccomp{{}, {Connect: true}, {Watch: true}, {Connect: true, Watch: true}} {
+		f := filterFor(t, s, arch.X86_64)
+		for name, open := range map[string]bool{"connect": s.Connect, "inotify_init": s.Watch, "inotify_init1": s.Watch} {
+			want := eperm
+			if open {
+				want = allow
+			}
+			if got := f.call(t, name); got != want {
+				t.Errorf("%+v: %s gives %#x, want %#x", s, name, got, want)
+			}
+		}
+		if got := f.call(t, "socket", 2, 1, 0); got != eperm {
+			t.Errorf("%+v: an IP socket gives %#x", s, got)
+		}
+	}
+}
+
+// The entry of another architecture has other numbers: no call may come in that way. amd64's x32 calls neither.
+func TestFilterOtherEntries(t *testing.T) {
+	f := filterFor(t, Seccomp{Connect: true, Watch: true}, arch.X86_64)
+	rapid.Check(t, func(rt *rapid.T) {
+		number := rapid.Uint32().Draw(rt, "number")
+		for _, other := range []*arch.Info{arch.I386, arch.ARM, arch.AARCH64} {
+			if got := f.number(t, uint32(other.ID), number); got != retKill {
+				rt.Errorf("%s call %d: %#x", other.Name, number, got)
+			}
+		}
+		for _, beyond := range []uint32{number | x32Bit, max(number, 1000)} {
+			if got := f.number(t, uint32(arch.X86_64.ID), beyond); got != retErrno|errNoSys {
+				rt.Errorf("call %d: %#x", beyond, got)
+			}
+		}
+	})
+}
+
+// Whatever the arguments, a call on the list is refused and a call that is on no list is allowed.
+func TestFilterHoldsForAnyArguments(t *testing.T) {
+	f := filterFor(t, Seccomp{}, arch.X86_64)
+	listed := map[string]bool{}
+	for _, r := range refusals(Seccomp{}, testPin) {
+		listed[r.name] = true
+	}
+	names := make([]string, 0, len(arch.X86_64.SyscallNames))
+	for name := range arch.X86_64.SyscallNames {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	rapid.Check(t, func(rt *rapid.T) {
+		args := rapid.SliceOfN(rapid.Uint64(), 6, 6).Draw(rt, "args")
+		for _, name := range names {
+			got := f.call(t, name, args...)
+			switch {
+			case slices.Contains(never, name) && got != eperm:
+				rt.Errorf("%s: %#x", name, got)
+			case !listed[name] && got != allow:
+				rt.Errorf("%s, which is on no list: %#x", name, got)
+			}
+		}
+	})
+}
+
+// Each block is found by its call's name: a name in two places would leave one of them dead.
+func TestRefusalsAreGrouped(t *testing.T) {
+	seen, last := map[string]bool{}, ""
+	for _, r := range refusals(Seccomp{}, testPin) {
+		if r.name != last && seen[r.name] {
+			t.Errorf("%s stands in two places", r.name)
+		}
+		seen[r.name], last = true, r.name
+	}
+}
+
+// A misspelt name would be left out silently, as if the machine had no such call.
+func TestRefusalsAreKnown(t *testing.T) {
+	for _, r := range refusals(Seccomp{}, testPin) {
+		known := false
+		for _, on := range []*arch.Info{arch.X86_64, arch.AARCH64, arch.I386} {
+			_, has := on.SyscallNames[r.name]
+			known = known || has
+		}
+		if !known {
+			t.Errorf("no architecture has a call %q", r.name)
+		}
+	}
+}
+
+func BenchmarkAssemble(b *testing.B) {
+	for b.Loop() {
+		if _, err := assemble(refusals(Seccomp{}, testPin), arch.X86_64); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func ExampleApplied_Level() {
+	plan := Plan{Landlock: &Landlock{}, Seccomp: &Seccomp{Connect: true}}
+	for _, abi := range []int{0, 2, 7, 9} {
+		level, open := Applied{LandlockABI: abi, Seccomp: true}.Level(plan)
+		fmt.Println(abi, level, open)
+	}
+	// Output:
+	// 0 basic [files outside the app's folders are kept closed by Deno only]
+	// 2 partial [files outside the app's folders can be emptied, though not read or written local programs reachable through their sockets]
+	// 7 partial [local programs reachable through their sockets]
+	// 9 full []
+}
