@@ -333,7 +333,8 @@ async function listenForNode() {
   front.requestTimeout = 0;
   front.headersTimeout = 0;
 
-  const forwarded = ["request", "upgrade", "connect", "checkContinue", "checkExpectation", "clientError", "connection"];
+  // Not "connection": the app's server would start a second parser on the same socket.
+  const forwarded = ["request", "upgrade", "connect", "checkContinue", "checkExpectation"];
   const { listenerCount, emit } = http.Server.prototype;
   let attached = null; // the app's server
 
