@@ -25,20 +25,21 @@ func (f *flow) refuse(r *refusal) {
 	if r.allow != "" {
 		header.Set("Allow", r.allow)
 	}
-	if f.writeHead(r.status, header) == nil && f.event.Method != http.MethodHead {
-		if _, err := f.w.WriteString(r.text + "\n"); err == nil {
-			f.linger()
+	err := f.writeHead(r.status, header)
+	if err == nil && f.event.Method != http.MethodHead {
+		if _, err = f.w.WriteString(r.text + "\n"); err == nil {
+			err = f.w.Flush()
 		}
 	}
 	f.report()
+	if err == nil {
+		f.linger()
+	}
 }
 
-// linger sends what is buffered and reads on for a moment: closing a connection with unread bytes would take the answer
-// away from an app that is still sending its body.
+// linger ends the answer and reads on for a moment: closing a connection with unread bytes would take the answer away
+// from an app that is still sending its body.
 func (f *flow) linger() {
-	if f.w.Flush() != nil {
-		return
-	}
 	if half, ok := f.conn.(interface{ CloseWrite() error }); !ok || half.CloseWrite() != nil {
 		return
 	}

@@ -4,12 +4,10 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,6 +28,7 @@ type flow struct {
 	stopped  atomic.Pointer[string] // why the proxy itself cut the flow off
 	target   target                 // guarded by Proxy.mu once the flow is registered
 	bodyDone atomic.Bool            // all of the request's body has been read
+	hasBody  bool                   // there is a body, which the transport may read even after the flow has ended
 
 	mu       sync.Mutex
 	ended    bool           // no more goroutines may be started; guarded by mu
@@ -40,10 +39,30 @@ type flow struct {
 
 func (p *Proxy) newFlow(c net.Conn) *flow {
 	f := &flow{p: p, conn: c, began: p.options.Now()}
-	f.r = bufio.NewReaderSize(flowReader{f}, p.limits.RequestBytes)
-	f.w = bufio.NewWriterSize(flowWriter{f}, 32<<10)
+	f.r = p.readers.Get().(*bufio.Reader)
+	f.r.Reset(flowReader{f})
+	f.w = writers.Get().(*bufio.Writer)
+	f.w.Reset(flowWriter{f})
 	f.event.At = f.began
 	return f
+}
+
+// writers and pieces are buffers that serve one flow after the other.
+var (
+	writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, pieceSize) }}
+	pieces  = sync.Pool{New: func() any { return new([pieceSize]byte) }}
+)
+
+const pieceSize = 32 << 10
+
+// release gives the buffers back, unless somebody may still use them.
+func (f *flow) release() {
+	f.w.Reset(nil)
+	writers.Put(f.w)
+	if !f.hasBody {
+		f.r.Reset(nil)
+		f.p.readers.Put(f.r)
+	}
 }
 
 // run serves the connection to its end.
@@ -61,6 +80,7 @@ func (f *flow) run() {
 		f.ended = true
 		f.mu.Unlock()
 		f.watching.Wait()
+		f.release()
 	}()
 	if !f.takeSlot() {
 		return
@@ -202,10 +222,10 @@ func (f *flow) forward(h *head) {
 		return
 	}
 	err = f.reply(h, response)
+	f.finish(err)
 	if err == nil && h.length != 0 && !f.bodyDone.Load() {
 		f.linger() // the site answered before it had heard everything
 	}
-	f.finish(err)
 }
 
 // request builds what goes out from the target, and nothing about where it goes from anything else.
@@ -222,6 +242,7 @@ func (f *flow) request(h *head) (*http.Request, error) {
 		h.header["Connection"], h.header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
 	}
 	if h.length != 0 {
+		f.hasBody = true
 		body := newRequestBody(f.r, h.length, func() {
 			f.bodyDone.Store(true)
 			f.watch()
@@ -262,101 +283,6 @@ func (f *flow) unwatch() bool {
 	return f.ctx.Err() == nil
 }
 
-// reply passes the response on, as it comes.
-func (f *flow) reply(h *head, response *http.Response) error {
-	header := endToEnd(response.Header)
-	header.Set("Connection", "close")
-	length := response.ContentLength
-	empty := h.method == http.MethodHead || response.StatusCode == http.StatusNoContent || response.StatusCode == http.StatusNotModified
-	switch {
-	case empty && response.Header.Get("Content-Length") != "":
-		header["Content-Length"] = response.Header["Content-Length"][:1]
-	case empty:
-	case length >= 0:
-		header.Set("Content-Length", strconv.FormatInt(length, 10))
-	default:
-		header.Set("Transfer-Encoding", "chunked")
-	}
-	if err := f.writeHead(response.StatusCode, header); err != nil || empty {
-		return err
-	}
-	if length >= 0 {
-		return f.stream(response.Body, func(b []byte) error { _, err := f.w.Write(b); return err })
-	}
-	err := f.stream(response.Body, func(b []byte) error {
-		if _, err := fmt.Fprintf(f.w, "%x\r\n", len(b)); err != nil {
-			return err
-		}
-		if _, err := f.w.Write(b); err != nil {
-			return err
-		}
-		_, err := f.w.WriteString("\r\n")
-		return err
-	})
-	if err != nil {
-		return err // without the last chunk, so that the app sees that something is missing
-	}
-	if _, err := f.w.WriteString("0\r\n\r\n"); err != nil {
-		return err
-	}
-	return f.w.Flush()
-}
-
-// stream copies a body to the app, each piece as soon as it is there.
-func (f *flow) stream(body io.Reader, write func([]byte) error) error {
-	buf := make([]byte, 32<<10)
-	for {
-		n, err := body.Read(buf)
-		if n > 0 {
-			f.touch()
-			if err := write(buf[:n]); err != nil {
-				return err
-			}
-			if err := f.w.Flush(); err != nil {
-				return err
-			}
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("read the response: %w", err)
-		}
-	}
-}
-
-// endToEnd copies the fields of a response that are meant for the app. Paddock-Refused is the proxy's own word.
-func endToEnd(from http.Header) http.Header {
-	header := from.Clone()
-	if header == nil {
-		header = http.Header{}
-	}
-	for _, value := range from["Connection"] {
-		for name := range splitList(value) {
-			header.Del(name)
-		}
-	}
-	for name := range hopByHop {
-		delete(header, name)
-	}
-	delete(header, refusedHeader)
-	return header
-}
-
-// writeHead sends a status line and header. The version is HTTP/1.1 whatever the site speaks: Deno takes no other.
-func (f *flow) writeHead(status int, header http.Header) error {
-	if _, err := fmt.Fprintf(f.w, "HTTP/1.1 %03d %s\r\n", status, http.StatusText(status)); err != nil {
-		return err
-	}
-	if err := header.Write(f.w); err != nil {
-		return err
-	}
-	if _, err := f.w.WriteString("\r\n"); err != nil {
-		return err
-	}
-	return f.w.Flush()
-}
-
 // switched passes a WebSocket both ways until either side ends it.
 func (f *flow) switched(h *head, response *http.Response) {
 	remote, ok := response.Body.(io.ReadWriteCloser)
@@ -379,7 +305,9 @@ func (f *flow) switched(h *head, response *http.Response) {
 	defer closeRemote()
 	f.watching.Go(func() {
 		defer f.cancel() // one direction is no WebSocket: its closing handshake is over, or never will be
-		buf := make([]byte, 32<<10)
+		piece := pieces.Get().(*[pieceSize]byte)
+		defer pieces.Put(piece)
+		buf := piece[:]
 		for {
 			n, err := f.r.Read(buf)
 			if n > 0 {

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -101,6 +102,7 @@ type Proxy struct {
 	slots    chan struct{} // one for each open connection
 	waiting  chan struct{} // one for each connection, open or waiting
 	stats    stats
+	readers  sync.Pool // of *bufio.Reader, as large as a head may be
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -139,6 +141,7 @@ func Listen(o Options) (*Proxy, error) {
 		flows:    map[*flow]struct{}{},
 		ctx:      ctx, cancel: cancel,
 	}
+	p.readers.New = func() any { return bufio.NewReaderSize(nil, limits.RequestBytes) }
 	p.dialer = &dialer{
 		rules: p.rules.Load, resolve: o.Resolve, resolver: o.Resolver, timeout: limits.DialTimeout,
 		closing: ctx, local: &localAddresses{read: interfacePrefixes, now: o.Now},
