@@ -141,7 +141,7 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 		header.Set("Connection", "close") // what is left of the body will not be read
 	}
 	w.WriteHeader(resp.StatusCode)
-	if err := copyAnswer(w, resp); err != nil {
+	if err := copyAnswer(w, l, resp); err != nil {
 		return fmt.Errorf("pass on the body: %w", err)
 	}
 	for name, values := range resp.Trailer {
@@ -219,9 +219,10 @@ var copyBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 // streamBuffers hold answers of unknown length: event streams, which keep theirs for hours.
 var streamBuffers = sync.Pool{New: func() any { return new([8 << 10]byte) }}
 
-// copyAnswer passes a body on as it comes. A piece that may be followed by a wait is flushed, so that event
-// streams and slow answers arrive at once; the last piece goes out with the end of the answer.
-func copyAnswer(w http.ResponseWriter, resp *http.Response) error {
+// copyAnswer passes a body on as it comes. What may be followed by a wait is flushed, so that event streams and
+// slow answers arrive at once; the last piece goes out with the end of the answer. With a known length a look at
+// the socket tells whether there will be a wait; between chunks it does not, since their framing comes in pieces too.
+func copyAnswer(w http.ResponseWriter, l *link, resp *http.Response) error {
 	if resp.Body == http.NoBody || resp.ContentLength == 0 {
 		return nil
 	}
@@ -237,8 +238,9 @@ func copyAnswer(w http.ResponseWriter, resp *http.Response) error {
 		buffer = b[:]
 	}
 	flusher, _ := w.(http.Flusher)
-	if left < 0 || left > int64(len(buffer)) {
-		flusher.Flush() // the head; a stream may begin with a wait
+	waits := func() bool { return l.br.Buffered() == 0 && (left < 0 || quiet(l.conn)) }
+	if waits() {
+		flusher.Flush() // the head
 	}
 	for {
 		n, readErr := resp.Body.Read(buffer)
@@ -247,7 +249,7 @@ func copyAnswer(w http.ResponseWriter, resp *http.Response) error {
 				return err
 			}
 			left -= int64(n)
-			if readErr == nil && left != 0 {
+			if readErr == nil && left != 0 && (left < 0 || waits()) {
 				flusher.Flush()
 			}
 		}
