@@ -55,19 +55,17 @@ func (g *Gateway) openApp(w http.ResponseWriter, r *http.Request, s *site, cooki
 		g.show(w, r, s, http.StatusForbidden, page{Title: "This link is for opening an app", Text: "It works as the address of a page only, and was not used up."})
 		return
 	}
-	now := g.now()
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil || len(query["t"]) != 1 || !s.tokens.spend(query["t"][0], now) {
+	value, ok := "", false
+	if query, err := url.ParseQuery(r.URL.RawQuery); err == nil && len(query["t"]) == 1 {
+		value, ok = g.startSession(s, query["t"][0])
+	}
+	if !ok {
 		p := page{Title: "This link does not work any more", Text: "A link opens an app once, within half a minute. Open " + s.name() + " from the Paddock tray or library."}
-		if cookies.count == 1 && s.jar.holds(cookies.session, now) {
+		if cookies.count == 1 && s.jar.holds(cookies.session, g.now()) {
 			p.Link, p.LinkLabel = "/", "Go to "+s.name()
 		}
 		g.show(w, r, s, http.StatusForbidden, p)
 		return
-	}
-	value, stored := s.jar.start(now)
-	if err := g.sessions.Put(stored); err != nil {
-		g.log.Error("session not saved; it ends with the agent", "install", s.install, "err", err)
 	}
 	w.Header()["Set-Cookie"] = []string{s.cookie + "=" + value + "; Path=/; HttpOnly; SameSite=Strict"}
 	g.show(w, r, s, http.StatusOK, page{Title: "Opening " + s.name() + "…", Link: "/", LinkLabel: "Continue", Enter: true})

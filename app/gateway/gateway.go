@@ -103,6 +103,8 @@ type Gateway struct {
 	conns   atomic.Int64
 	running running
 
+	storing sync.Mutex // held while sessions change in memory and store together, so that an ended one never comes back
+
 	mu        sync.Mutex       // guards the two maps against writers; readers take the snapshot
 	byInstall map[string]*site //
 	byHost    atomic.Pointer[map[string]*site]
@@ -289,14 +291,31 @@ func (g *Gateway) EndSessions(install string) {
 	s := g.byInstall[install]
 	delete(g.restored, install)
 	g.mu.Unlock()
+	g.storing.Lock()
+	defer g.storing.Unlock()
+	if s != nil {
+		s.tokens.clear()
+		s.jar.clear()
+		s.pool.cut()
+	}
 	if err := g.sessions.Delete(install); err != nil {
 		g.log.Error("sessions not deleted", "install", install, "err", err)
 	}
-	if s != nil {
-		s.jar.clear()
-		s.tokens.clear()
-		s.pool.cut()
+}
+
+// startSession makes a session for an app and keeps it. It fails when the token is not good.
+func (g *Gateway) startSession(s *site, token string) (cookie string, ok bool) {
+	g.storing.Lock()
+	defer g.storing.Unlock()
+	now := g.now()
+	if !s.tokens.spend(token, now) {
+		return "", false
 	}
+	cookie, stored := s.jar.start(now)
+	if err := g.sessions.Put(stored); err != nil {
+		g.log.Error("session not saved; it ends with the agent", "install", s.install, "err", err)
+	}
+	return cookie, true
 }
 
 // Close ends the listeners, every connection and stream, and returns when nothing of the Gateway runs any more.
@@ -334,6 +353,8 @@ func (g *Gateway) sweep(ctx context.Context) {
 }
 
 func (g *Gateway) saveSessions() {
+	g.storing.Lock()
+	defer g.storing.Unlock()
 	for _, s := range *g.byHost.Load() {
 		for _, used := range s.jar.unsaved() {
 			if err := g.sessions.Put(used); err != nil {
