@@ -14,7 +14,14 @@ finish() {
   # The agent gets SIGTERM even after the Ctrl-C that the terminal sent to everybody: it ends its apps once.
   [ -z "$server" ] || kill "$server" 2>/dev/null || true
   [ -z "$agent" ] || kill "$agent" 2>/dev/null || true
-  [ -z "$agent" ] || wait "$agent" || true
+  # An agent that cannot end within 20 s is killed; its apps go with it (parent-death signal).
+  if [ -n "$agent" ]; then
+    # Waiting with read, on a pipe that nobody writes to: a sleep would outlive its killed shell.
+    (read -r -t 20 <>"$temp/never" || kill -KILL "$agent" 2>/dev/null && say "the agent did not end and was killed") &
+    local late=$!
+    wait "$agent" || true
+    kill "$late" 2>/dev/null || true
+  fi
   [ -z "$server" ] || wait "$server" || true
   rm -rf "$temp"
 }
@@ -31,7 +38,7 @@ first_line() {
 # Each program's output is a named pipe that this script holds open at both ends, so that opening it never
 # blocks and the program never meets a closed pipe. The example server reads a pipe whose only writer is
 # this script, and ends when that closes: it cannot outlive the script, however that ends.
-mkfifo "$temp/agent" "$temp/server" "$temp/hold"
+mkfifo "$temp/agent" "$temp/server" "$temp/hold" "$temp/never"
 exec {agent_out}<>"$temp/agent" {server_out}<>"$temp/server" {hold}<>"$temp/hold"
 
 headless=()
