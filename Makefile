@@ -85,9 +85,8 @@ run: build $(TOOLS)/serve-examples ## start Paddock with the example apps; Ctrl-
 # programs in bin/, which the test cache cannot see.
 
 GO_TEST = $(GOTESTSUM) --format pkgname-and-test-fails --format-hide-empty-pkg -- -count=1 -timeout $(TEST_TIMEOUT)
-# No window and no state of the person who runs the tests.
+# No display, session bus or state of the person who runs the tests: tests that need one start their own.
 ALONE := env -u DISPLAY -u WAYLAND_DISPLAY -u DBUS_SESSION_BUS_ADDRESS -u PADDOCK_HOME -u PADDOCK_LIBEXEC
-SCREEN := $(ALONE) NO_AT_BRIDGE=1 xvfb-run -a -s '-screen 0 1280x1024x24 -nolisten tcp' dbus-run-session --
 # The tests of the .deb build and install one: they have their own step and are left out of the quick ones.
 LONG := ^TestDeb
 
@@ -106,7 +105,7 @@ test-race: $(GOTESTSUM)
 
 test-gui: $(GOTESTSUM)
 	@echo '== tray and windows on a virtual display'
-	@$(SCREEN) env $(CGO) $(GO_TEST) $(GUI_PKGS)
+	@$(ALONE) $(CGO) $(GO_TEST) $(GUI_PKGS)
 
 test-e2e: $(GOTESTSUM)
 	@echo '== end to end: programs, apps, browser'
@@ -120,19 +119,19 @@ test-deb: $(GOTESTSUM) deb-tools
 lint: setup-build $(GOFUMPT) $(STATICCHECK) ## formatting, go vet, staticcheck
 	@unformatted=$$(git ls-files -z --cached --others --exclude-standard '*.go' | xargs -0 $(GOFUMPT) -l); \
 	if [ -n "$$unformatted" ]; then echo "not formatted (run $(GOFUMPT) -w):"; echo "$$unformatted"; exit 1; fi
-	$(PURE) go vet $$(go list -e ./... | grep -v '/app/window$$')
+	$(PURE) go vet ./...
 	for os in windows darwin; do $(PURE) GOOS=$$os go build $(PORTABLE); done
 	$(CGO) go vet ./app/tray ./app/window ./app/ui
-	$(PURE) $(STATICCHECK) $$(go list -e ./... | grep -v '/app/window$$')
+	$(PURE) $(STATICCHECK) ./...
 	$(CGO) $(STATICCHECK) ./app/tray ./app/window ./app/ui
 
 .PHONY: bench
 bench: headless ## Go benchmarks, then the program's own
-	$(PURE) go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -vE '/app/(tray|window)$$')
+	$(PURE) go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_TIME (10s)
-	@for pkg in $$(go list ./... | grep -vE '/app/(tray|window)$$'); do \
+	@for pkg in $$(go list ./...); do \
 	  for target in $$($(PURE) go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
 	    echo "== $$pkg $$target"; \
 	    $(PURE) go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) $$pkg; \

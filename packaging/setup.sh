@@ -22,7 +22,7 @@ build_packages=(gcc libc6-dev pkg-config libgl1-mesa-dev libx11-dev libxcursor-d
   libxinerama-dev libxi-dev libxxf86vm-dev libgtk-3-dev libayatana-appindicator3-dev)
 # libgl1-mesa-dri draws in software where there is no graphics card; minisign and bubblewrap are the
 # other half of tests about signatures and walls.
-test_packages=(xvfb xauth xdotool dbus dbus-x11 chromium minisign bubblewrap libgl1-mesa-dri
+test_packages=(xvfb xauth xdotool dbus dbus-x11 imagemagick chromium minisign bubblewrap libgl1-mesa-dri
   fonts-dejavu-core procps)
 package_packages=(binutils desktop-file-utils appstream lintian shared-mime-info)
 
