@@ -120,12 +120,12 @@ func (f *flow) serve() {
 	f.conn.SetReadDeadline(time.Now().Add(f.p.limits.HeadTimeout))
 	raw, err := readHead(f.r)
 	switch {
-	case errors.Is(err, io.EOF):
-		return // opened and closed without a word
+	case errors.Is(err, io.EOF), err != nil && f.ctx.Err() != nil:
+		return // opened and closed without a word, or the proxy closes
 	case errors.Is(err, errHeadTooLong):
 		f.refuse(refuse(http.StatusRequestHeaderFieldsTooLarge, ReasonBadRequest, "The head of the request is longer than %d bytes.", f.p.limits.RequestBytes))
 		return
-	case errors.Is(err, os.ErrDeadlineExceeded) && f.ctx.Err() == nil:
+	case errors.Is(err, os.ErrDeadlineExceeded):
 		f.refuse(refuse(http.StatusRequestTimeout, ReasonTimeout, "The head of the request did not arrive in time."))
 		return
 	case err != nil:
