@@ -1,0 +1,160 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httputil"
+	"sync"
+	"time"
+)
+
+// upload sends a request body to the app while the answer is awaited. It reads only as fast as the app takes it.
+type upload struct {
+	link    *link
+	control *http.ResponseController
+	start   chan struct{} // closed when the body may go
+	once    sync.Once
+	done    chan struct{}
+
+	mu      sync.Mutex
+	replied bool // the answer has come: no deadline for it any more
+	err     error
+}
+
+func newUpload(w http.ResponseWriter, r *http.Request, l *link, a asked) *upload {
+	u := &upload{link: l, control: http.NewResponseController(w), start: make(chan struct{}), done: make(chan struct{})}
+	// Without this the server stops reading the body at the first byte of the answer.
+	_ = u.control.EnableFullDuplex()
+	if !a.expects {
+		u.proceed()
+	}
+	go u.run(r)
+	return u
+}
+
+func (u *upload) proceed() { u.once.Do(func() { close(u.start) }) }
+
+func (u *upload) run(r *http.Request) {
+	defer close(u.done)
+	timer := time.NewTimer(continueTimeout)
+	select {
+	case <-u.start:
+	case <-timer.C:
+	}
+	timer.Stop()
+	u.mu.Lock()
+	skip := u.replied // a final answer instead of 100: the client need not send the body
+	u.mu.Unlock()
+	if skip {
+		u.fail(errors.New("answered without the body"))
+		return
+	}
+	if err := u.send(r); err != nil {
+		u.fail(err)
+		return
+	}
+	_ = u.link.conn.SetWriteDeadline(time.Time{})
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.replied {
+		_ = u.link.conn.SetReadDeadline(time.Now().Add(answerTimeout))
+	}
+}
+
+// fail ends the exchange where the answer has not come: there is no way to take back a begun request.
+func (u *upload) fail(err error) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.err = err
+	if !u.replied {
+		_ = u.link.conn.SetReadDeadline(time.Now().Add(2 * time.Second)) // an early answer may be on its way
+	}
+}
+
+func (u *upload) send(r *http.Request) error {
+	out := stallWriter{u.link}
+	buffer := copyBuffers.Get().(*[64 << 10]byte)
+	defer copyBuffers.Put(buffer)
+	if r.ContentLength > 0 {
+		_, err := io.CopyBuffer(out, onlyReader{r.Body}, buffer[:])
+		return err
+	}
+	chunks := httputil.NewChunkedWriter(u.link.bw)
+	for {
+		n, err := r.Body.Read(buffer[:])
+		if n > 0 {
+			out.extend()
+			if _, err := chunks.Write(buffer[:n]); err != nil {
+				return err
+			}
+			if err := u.link.bw.Flush(); err != nil {
+				return err
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	out.extend()
+	if err := chunks.Close(); err != nil {
+		return err
+	}
+	for name, values := range r.Trailer {
+		for _, value := range values {
+			if trailerPasses(name) {
+				writeLine(u.link.bw, name, value)
+			}
+		}
+	}
+	u.link.bw.WriteString("\r\n")
+	return u.link.bw.Flush()
+}
+
+// answered notes that the header of the answer is there.
+func (u *upload) answered() {
+	u.mu.Lock()
+	u.replied = true
+	u.mu.Unlock()
+	u.proceed()
+}
+
+// finished reports whether the whole body was read.
+func (u *upload) finished() bool {
+	select {
+	case <-u.done:
+		return u.err == nil
+	default:
+		return false
+	}
+}
+
+// end stops an upload that still runs and waits for it. It reports whether all of the body was sent.
+func (u *upload) end() bool {
+	select {
+	case <-u.done:
+		return u.err == nil
+	default:
+	}
+	u.answered()
+	_ = u.link.conn.SetWriteDeadline(time.Now())
+	_ = u.control.SetReadDeadline(time.Now()) // wakes a read of the client's body
+	<-u.done
+	return false
+}
+
+// stallWriter writes to the app with a deadline for each piece.
+type stallWriter struct{ *link }
+
+func (w stallWriter) extend() { _ = w.conn.SetWriteDeadline(time.Now().Add(stallTimeout)) }
+
+func (w stallWriter) Write(p []byte) (int, error) {
+	w.extend()
+	return w.conn.Write(p)
+}
+
+// onlyReader hides other methods of a body, so that the given buffer is used.
+type onlyReader struct{ io.Reader }
