@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"paddock/app/control"
+)
+
+func (p *program) doctorCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "doctor", Short: "Say what this machine can enforce, and why not", Args: takes(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			d, err := call[control.Doctor](cmd.Context(), p, control.MethodDoctor, nil)
+			if err != nil {
+				return err
+			}
+			if p.json {
+				d.Walls, d.Resolve = list(d.Walls), list(d.Resolve)
+				p.document(d)
+				return nil
+			}
+			var t table
+			t.fact("Runtime", "Deno "+d.Deno.Version+" ("+d.Deno.State+") "+d.Deno.Path)
+			t.fact("", d.Deno.Why)
+			t.fact("Front door", frontDoor(d.Gateway))
+			t.fact("Tray", strings.TrimSuffix(strings.ReplaceAll(d.Tray.State, "_", " ")+": "+d.Tray.Why, ": "))
+			t.fact("Home", d.Home)
+			for _, r := range d.Resolve {
+				t.fact("Led elsewhere", r)
+			}
+			p.print(t)
+			p.say("")
+			p.printWalls(d.Walls)
+			return nil
+		},
+	}
+}
+
+func frontDoor(g control.DoctorGateway) string {
+	if g.IPv6 {
+		return g.Address + ", and the same port of ::1"
+	}
+	return strings.TrimSuffix(g.Address+"; ::1 is not held: "+g.Why, ": ")
+}
+
+func (p *program) printWalls(walls []control.Wall) {
+	t := table{head: []string{"WALL", "STATE", "WHY"}}
+	for _, w := range walls {
+		state := text(w.State)
+		switch w.State {
+		case "enforced":
+			state.style = green
+		case "partial":
+			state.style = yellow
+		case "absent":
+			state.style = red
+		}
+		t.add(text(w.Name), state, text(w.Why))
+	}
+	p.print(t)
+}
