@@ -51,8 +51,8 @@ func site(t *testing.T) (*httptest.Server, *atomic.Int32) {
 		w.Header().Set("Etag", tag)
 		fmt.Fprintf(w, `<rss><channel><title>The &lt;b&gt;Site&lt;/b&gt;</title><link>/</link>`)
 		for i := n; i > 0; i-- {
-			fmt.Fprintf(w, `<item><guid>%d</guid><title>Article %d</title><pubDate>%02d Jan 2026 00:00:00 GMT</pubDate>
-				<description>&lt;p onclick=x&gt;Hi&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src="/own.png"&gt;&lt;img src="https://tracker.example/x.png"&gt;</description></item>`, i, i, i)
+			fmt.Fprintf(w, `<item><guid>%d</guid><link>/%[1]d</link><title>Article %[1]d</title><pubDate>%02[1]d Jan 2026 00:00:00 GMT</pubDate>
+				<description>&lt;p onclick=x&gt;Hi&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src="/own.png"&gt;&lt;img src="https://tracker.example/x.png"&gt;</description></item>`, i)
 		}
 		fmt.Fprint(w, `</channel></rss>`)
 	})

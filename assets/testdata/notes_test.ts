@@ -98,7 +98,7 @@ Deno.test("titles, excerpts and tags follow from the text", () => {
   same(titleOf("- [ ] buy [milk](https://x)"), "buy milk");
   same(titleOf("---\n\n***\n"), "");
   same(titleOf("a".repeat(200)), "a".repeat(79) + "…");
-  same(excerptOf("# T\n\none\n- two\n"), "one two");
+  same(excerptOf("# T\n\none\n- two\n*three* 2 * 3"), "one two three 2 * 3");
   same(tagsOf("#Work and #work, (#zu_hause) no#tag `#code` # x #1 #a/b-\n```\n#fenced\n```\n#ünï"), ["work", "zu_hause", "a/b", "ünï"]);
 });
 

@@ -1,5 +1,5 @@
 import { build, link } from "../browser/article.ts";
-import { $, choice, dialog, el, toast, when } from "../browser/dom.ts";
+import { $, choice, dialog, el, showLink, toast, when } from "../browser/dom.ts";
 import * as server from "../browser/server.ts";
 import type { ArticleView, FeedView, ItemView } from "../browser/server.ts";
 
@@ -192,16 +192,9 @@ function addFeed(): void {
     }
   };
   const confirm = el("button", { class: "button primary", text: "Add" });
-  confirm.setAttribute("type", "button");
-  dialog("Add a feed", [el("p", { text: "The address of an RSS, Atom or JSON feed." }), input, problem], [choice("Cancel", "")]);
+  dialog("Add a feed", [el("p", { text: "The address of an RSS, Atom or JSON feed." }), input, problem], [choice("Cancel", "")], () => void submit());
   // Not one of the dialog's choices: it stays open when the address is refused.
   document.querySelector("#dialog .choices")!.append(confirm);
-  confirm.addEventListener("click", () => void submit());
-  input.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
-    event.preventDefault();
-    void submit();
-  });
   input.focus();
 }
 
@@ -257,6 +250,12 @@ document.addEventListener("keydown", (event) => {
   if (run === undefined) return;
   event.preventDefault();
   run();
+});
+document.addEventListener("click", (event) => {
+  const link = (event.target as HTMLElement).closest<HTMLAnchorElement>('a[target="_blank"]');
+  if (link === null || article === null || article.links) return;
+  event.preventDefault();
+  showLink(link.href);
 });
 $("add").addEventListener("click", addFeed);
 $("remove").addEventListener("click", removeFeed);

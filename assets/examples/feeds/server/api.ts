@@ -10,8 +10,8 @@ const MAX_LISTED = 500;
 export type FeedView = Pick<Subscription, "id" | "url" | "title" | "site" | "checked" | "trouble"> & { unread: number; total: number };
 /** What a list shows of an article. */
 export type ItemView = Omit<Item, "content" | "key"> & { feed: string };
-/** An article in full; `blocked` are hosts whose pictures are not shown. */
-export type ArticleView = ItemView & { content: Item["content"]; shown: string[]; blocked: string[] };
+/** An article in full; `blocked` are hosts whose pictures are not shown, `links` whether links may be opened. */
+export type ArticleView = ItemView & { content: Item["content"]; shown: string[]; blocked: string[]; links: boolean };
 
 /** Answers the page. Every answer is JSON but the export. */
 export async function api(request: Request, url: URL, reader: Reader, library: Library): Promise<Response> {
@@ -87,7 +87,7 @@ async function full(library: Library, reader: Reader, feed: string, id: string):
   const hosts = new Map<string, string>();
   pictures(item.content, (picture) => hosts.size < 50 && hosts.set(new URL(picture.url).host, picture.url));
   for (const [host, address] of hosts) (await reader.mayShow(address) ? shown : blocked).add(host);
-  return { ...summary(feed, item), content: item.content, shown: [...shown], blocked: [...blocked] };
+  return { ...summary(feed, item), content: item.content, shown: [...shown], blocked: [...blocked], links: await reader.mayOpenLinks() };
 }
 
 async function mark(library: Library, feed: string, id: string, sent: Record<string, unknown>): Promise<ItemView> {

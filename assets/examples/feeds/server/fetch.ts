@@ -47,10 +47,10 @@ function trouble(url: URL, text: string): FetchError {
   return new FetchError({ text, host: url.host, permission: "" });
 }
 
-/** Whether the user allowed an address, or "" when nobody knows. */
-export async function standing(url: URL): Promise<Standing | ""> {
+/** How a permission stands, or "" when nobody knows. */
+export async function standing(permission: string): Promise<Standing | ""> {
   try {
-    return await globalThis.paddock?.permissions.query(permissionFor(url)) ?? "";
+    return await globalThis.paddock?.permissions.query(permission) ?? "";
   } catch {
     return ""; // Paddock does not answer, or the manifest does not mention the host: trying tells
   }
@@ -63,7 +63,7 @@ export async function fetchFeed(address: string, etag: string, lastModified: str
   let moved = true; // every redirect so far was a permanent one
   let lasting = url;
   for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
-    const state = await standing(url);
+    const state = await standing(permissionFor(url));
     if (state === "denied" || state === "prompt") throw notAllowed(url);
     const headers = new Headers({
       accept: "application/atom+xml, application/rss+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5",

@@ -1,5 +1,5 @@
 import { decodeFeed, NotAFeed, parseFeed } from "../text/feed.ts";
-import { FetchError, fetchFeed, standing } from "./fetch.ts";
+import { FetchError, fetchFeed, permissionFor, standing } from "./fetch.ts";
 import { type Library, Refused, type Subscription } from "./library.ts";
 
 const AT_ONCE = 4;
@@ -73,16 +73,25 @@ export class Reader {
     return await this.refresh(id);
   }
 
-  #hosts = new Map<string, { allowed: boolean; at: number }>();
+  #known = new Map<string, { state: string; at: number }>();
+
+  /** How a permission stood within the last seconds: an article may hold pictures of many hosts. */
+  async #standing(permission: string): Promise<string> {
+    const known = this.#known.get(permission);
+    if (known !== undefined && Date.now() - known.at < 10_000) return known.state;
+    const state = await standing(permission);
+    if (this.#known.size >= 1000) this.#known.clear();
+    this.#known.set(permission, { state, at: Date.now() });
+    return state;
+  }
 
   /** Whether pictures of an address may be shown: only from hosts the user allowed, which the page's own rules enforce too. */
   async mayShow(address: string): Promise<boolean> {
-    const url = new URL(address);
-    const known = this.#hosts.get(url.host);
-    if (known !== undefined && Date.now() - known.at < 10_000) return known.allowed;
-    const allowed = await standing(url) === "granted";
-    if (this.#hosts.size >= 1000) this.#hosts.clear();
-    this.#hosts.set(url.host, { allowed, at: Date.now() });
-    return allowed;
+    return await this.#standing(permissionFor(new URL(address))) === "granted";
+  }
+
+  /** Whether the page may open links in new windows. When nobody knows, trying tells. */
+  async mayOpenLinks(): Promise<boolean> {
+    return ["granted", ""].includes(await this.#standing("links"));
   }
 }

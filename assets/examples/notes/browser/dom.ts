@@ -34,12 +34,20 @@ export function toast(text: string, action?: { label: string; run: () => void })
   toastTimer = setTimeout(() => box.hidden = true, action === undefined ? 4000 : 8000) as unknown as number;
 }
 
-/** Shows a dialog; every choice closes it. The first choice has the focus and should be the harmless one. */
-export function dialog(title: string, content: Node[], choices: HTMLElement[]): void {
+/**
+ * Shows a dialog; every choice closes it. The first choice has the focus and should be the harmless one.
+ * onSubmit is for content with a field: Enter calls it, and it closes the dialog itself.
+ */
+export function dialog(title: string, content: Node[], choices: HTMLElement[], onSubmit?: () => void): void {
   const box = $<HTMLDialogElement>("dialog");
   const row = el("div", { class: "choices" }, ...choices);
   for (const choice of choices) choice.addEventListener("click", () => setTimeout(() => box.close()));
-  box.querySelector("form")!.replaceChildren(el("h2", { text: title }), ...content, row);
+  const form = box.querySelector("form")!;
+  form.replaceChildren(el("h2", { text: title }), ...content, row);
+  form.onsubmit = onSubmit === undefined ? null : (event) => {
+    event.preventDefault();
+    onSubmit();
+  };
   box.showModal();
   choices[0]?.focus();
 }
@@ -49,6 +57,25 @@ export function choice(label: string, kind: string, run: () => void = () => {}):
   button.setAttribute("type", "button");
   button.addEventListener("click", run);
   return button;
+}
+
+/**
+ * Shows an address to take along, for pages that may not open windows: Paddock keeps an app from leaving
+ * its own place unless the user allowed links.
+ */
+export function showLink(address: string): void {
+  const field = el("input", {}) as HTMLInputElement;
+  field.value = address;
+  field.readOnly = true;
+  field.setAttribute("aria-label", "Address");
+  field.addEventListener("focus", () => field.select());
+  const copy = () => {
+    field.select();
+    // Not the clipboard interface: that would need a permission of its own.
+    if (document.execCommand("copy")) toast("Copied.");
+  };
+  dialog("A link to another place", [el("p", { text: "Copy it and open it in a new window of your browser." }), field], [choice("Copy", "primary", copy), choice("Close", "")]);
+  field.focus();
 }
 
 /** When something happened, as briefly as possible. */

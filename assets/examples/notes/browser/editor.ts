@@ -1,5 +1,5 @@
 import { render } from "../text/markdown.ts";
-import { $, toast } from "./dom.ts";
+import { $, showLink, toast } from "./dom.ts";
 import * as server from "./server.ts";
 import type { FullNote, Summary } from "./server.ts";
 
@@ -26,6 +26,11 @@ export class Editor {
     });
     this.#preview.addEventListener("click", (event) => {
       const target = event.target as HTMLElement;
+      const link = target.closest("a");
+      if (link !== null) {
+        event.preventDefault(); // Notes asks for no permission, so it may not open links
+        showLink(link.href);
+      }
       if (target.dataset["tag"] !== undefined) onTag(target.dataset["tag"]);
       if (target.dataset["line"] !== undefined) this.#toggle(Number(target.dataset["line"]));
     });

@@ -173,8 +173,10 @@ function onKey(event: KeyboardEvent): void {
   if (target === search && (event.key === "Enter" || event.key === "ArrowDown")) {
     event.preventDefault();
     search.blur();
-    const first = list.notes[0]?.id;
-    if (first !== undefined) act(open(first));
+    act(refresh().then(() => { // what is shown may still be the answer to fewer letters
+      const first = list.notes[0]?.id;
+      if (first !== undefined) return open(first);
+    }));
     return;
   }
   if (typing) return;

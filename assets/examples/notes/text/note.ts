@@ -57,7 +57,7 @@ function bare(line: string): string {
   return line
     .replace(/^\s*(#{1,6}\s+|>\s?|[-*+]\s+(\[[ xX]\]\s+)?|\d{1,9}[.)]\s+)/, "")
     .replaceAll(/!?\[([^\]\n]{0,200})\]\([^)\s]{0,2000}\)/g, "$1")
-    .replaceAll(/(\*\*|__|~~|`)/g, "")
+    .replaceAll(/(\*\*|__|~~|`|\*(?=\S)|(?<=\S)\*)/g, "")
     .trim();
 }
 
