@@ -135,6 +135,7 @@ const (
 	pollMin      = 10 * time.Millisecond
 	pollMax      = 250 * time.Millisecond
 	worstRate    = 2e9 // bytes per second
+	worstWrite   = 8e9 // bytes per second of system time: what the kernel can copy or map at most
 	wallSlack    = 8 << 20
 	wallPatience = time.Second
 )

@@ -20,7 +20,7 @@ const (
 	inodeTime = 4 * time.Microsecond
 	// spaceStep is how much an app may write before the free space is asked for again.
 	spaceStep = 16 << 20
-	// lowStep is how much an app may still write when the file system is too full: its own log of why it ends.
+	// lowStep is how much an app may still grow when the file system is too full: it has to write down why it ends.
 	lowStep = 1 << 20
 	// staleStep is how much must have been written for a figure that somebody looks at to be worth a new walk.
 	staleStep = 64 << 10
@@ -37,6 +37,7 @@ type diskState struct {
 	walking bool // a look is queued or running
 	wanted  bool // somebody reads the figure
 
+	blind    bool          // the file system keeps writes out of the process's counter, as of the last look
 	used     int64         // bytes, as of the last walk
 	walkedAt sample        // the sample before that walk: growth counts from here
 	took     time.Duration // what the walk cost
@@ -48,19 +49,22 @@ type diskState struct {
 
 	room   int64  // bytes until the file system is too full, as of roomAt
 	roomAt sample // when room was read
+	full   bool   // the file system was too full at the last walk
+	held   int64  // what the app held when that began: it may not grow from there
 }
 
 // space is what a file system has left for apps.
 type space struct {
 	room   int64 // bytes until it is too full; negative when it is already
 	inodes int64 // free inodes; negative where the file system has no such number
+	blind  bool  // writes to it may be missing in the process's counter
 }
 
-// written is the most that can have been sent to storage between two samples. Where the system does not count, it is
-// what a process can write in its processor time.
-func written(from, to sample) int64 {
-	if from.written < 0 || to.written < 0 {
-		return int64(max(to.cpu-from.cpu, 0).Seconds() * worstRate)
+// written is the most that can have been sent to storage between two samples. Where the system does not count that, it
+// is what can be written in the system time that passed.
+func (d *diskState) written(from, to sample) int64 {
+	if d.blind || from.written < 0 || to.written < 0 {
+		return int64(max(to.sys-from.sys, 0).Seconds() * worstWrite)
 	}
 	return max(to.written-from.written, 0)
 }
@@ -68,7 +72,7 @@ func written(from, to sample) int64 {
 // grown is the most that the app can have added since the last walk, bytes. Counted bytes were up to 5 % below the
 // blocks they became.
 func (d *diskState) grown(s sample) int64 {
-	bytes := written(d.walkedAt, s)
+	bytes := d.written(d.walkedAt, s)
 	made := d.made + int64(max(s.sys-d.madeAt, 0)/inodeTime)
 	return bytes + bytes/20 + made*inodeCost
 }
@@ -82,7 +86,7 @@ func (d *diskState) spaceLeft(s sample) int64 {
 	if d.room <= 0 {
 		step = lowStep
 	}
-	return step - written(d.roomAt, s)
+	return step - d.written(d.roomAt, s)
 }
 
 // paced says that the last walk is so recent that another needs a good reason.
@@ -103,7 +107,7 @@ func (d *diskState) walkDue(limit int64, s sample, now time.Time) bool {
 	case left <= 0:
 		return !d.paced(now)
 	default:
-		return d.wanted && written(d.walkedAt, s) >= staleStep && !d.paced(now)
+		return d.wanted && d.written(d.walkedAt, s) >= staleStep && !d.paced(now)
 	}
 }
 
@@ -120,23 +124,17 @@ func (d *diskState) wait(limit int64, s sample) time.Duration {
 }
 
 // looked takes in a reading of the file system, and says whether a walk must follow.
-func (d *diskState) looked(sp space, limit int64, s sample, now time.Time) (walk bool, breach *Breach) {
-	first := d.ended.IsZero()
-	if low := sp.room <= 0 && d.room <= 0; first || !low {
-		d.room, d.roomAt = sp.room, s
-	} else if written(d.roomAt, s) >= lowStep {
-		return false, &Breach{
-			Budget: BudgetDisk, Limit: float64(max(d.used+sp.room, 0)), Measured: float64(d.used + written(d.walkedAt, s)),
-		}
-	}
-	if first {
-		return true, nil
+func (d *diskState) looked(sp space, limit int64, s sample, now time.Time) (walk bool) {
+	low := sp.room <= 0 && d.written(d.roomAt, s) >= lowStep // it may be what fills the file system
+	d.blind, d.room, d.roomAt = sp.blind, sp.room, s
+	if d.ended.IsZero() {
+		return true
 	}
 	// System time is a crude bound on how many entries were made; the file system knows better, where it counts.
 	if sp.inodes >= 0 && d.madeFree >= 0 {
 		d.made, d.madeAt = max(d.madeFree-sp.inodes, 0), s.sys
 	}
-	return d.walkDue(limit, s, now), nil
+	return low && !d.paced(now) || d.walkDue(limit, s, now)
 }
 
 // walked takes in what a walk counted.
@@ -144,8 +142,15 @@ func (d *diskState) walked(total int64, sp space, limit int64, before sample, to
 	d.used, d.walkedAt, d.took, d.ended = total, before, took, now
 	d.madeFree, d.made, d.madeAt = sp.inodes, 0, before.sys
 	d.wanted = false
-	if total > limit {
+	switch {
+	case total > limit:
 		return &Breach{Budget: BudgetDisk, Limit: float64(limit), Measured: float64(total)}
+	case sp.room > 0:
+		d.full, d.held = false, 0
+	case !d.full:
+		d.full, d.held = true, total
+	case total-d.held >= lowStep: // it went on growing
+		return &Breach{Budget: BudgetDisk, Limit: float64(d.held), Measured: float64(total)}
 	}
 	return nil
 }
@@ -164,6 +169,7 @@ func readSpace(paths []string) space {
 		if err != nil || u.Total == 0 {
 			continue
 		}
+		sp.blind = sp.blind || !countsWrites(path)
 		sp.room = min(sp.room, int64(min(u.Free, math.MaxInt64))-keepFree(u.Total))
 		same := u.Total == last.Total && u.Free == last.Free && u.InodesFree == last.InodesFree
 		if u.InodesTotal > 0 && !same {

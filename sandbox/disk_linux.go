@@ -31,6 +31,22 @@ func diskUse(ctx context.Context, pid int, paths []string, limit int64) (int64, 
 	return k.total, errors.Join(k.err, ctx.Err())
 }
 
+// countsWrites says that what a process writes below path shows in its write_bytes, which the kernel counts when pages
+// of a file become dirty. Memory file systems have no such pages, FUSE writes from another process, and an overlay may
+// lie on either; so only those that are known to count are trusted.
+func countsWrites(path string) bool {
+	var st unix.Statfs_t
+	if unix.Statfs(path, &st) != nil {
+		return false
+	}
+	switch uint32(st.Type) {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC: // ext2 and ext3 share the first
+		return true
+	default:
+		return false
+	}
+}
+
 type walker struct {
 	tally
 	ctx     context.Context

@@ -17,8 +17,8 @@ func walkedState(t *testing.T, used, limit int64, sp space, took time.Duration) 
 	t.Helper()
 	d, now := &diskState{}, time.Unix(1000, 0)
 	s := sample{at: now}
-	if walk, breach := d.looked(sp, limit, s, now); !walk || breach != nil {
-		t.Fatalf("the first look gives walk %v, breach %v", walk, breach)
+	if !d.looked(sp, limit, s, now) {
+		t.Fatal("the first look leads to no walk")
 	}
 	if breach := d.walked(used, sp, limit, s, took, now); breach != nil {
 		t.Fatalf("breach %+v", breach)
@@ -77,18 +77,18 @@ func TestDiskInodes(t *testing.T) {
 	const limit = 100 * mb
 	d, now := walkedState(t, 10*mb, limit, roomy, 0)
 	busy := sample{at: now.Add(time.Hour), sys: time.Second}
-	if walk, _ := d.looked(roomy, limit, busy, busy.at); walk {
+	if d.looked(roomy, limit, busy, busy.at) {
 		t.Error("walked although no entry was made")
 	}
 	if d.lookDue(limit, busy) {
 		t.Error("looks again for the same system time")
 	}
 	full := space{room: math.MaxInt64, inodes: roomy.inodes - 25_000}
-	if walk, _ := d.looked(full, limit, busy, busy.at); !walk {
+	if !d.looked(full, limit, busy, busy.at) {
 		t.Error("25,000 new entries need no walk")
 	}
 	d, now = walkedState(t, 10*mb, limit, space{room: math.MaxInt64, inodes: -1}, 0)
-	if walk, _ := d.looked(space{room: math.MaxInt64, inodes: -1}, limit, busy, now.Add(time.Hour)); !walk {
+	if !d.looked(space{room: math.MaxInt64, inodes: -1}, limit, busy, now.Add(time.Hour)) {
 		t.Error("on a file system without a count, system time must lead to a walk")
 	}
 }
@@ -101,31 +101,60 @@ func TestDiskUnknownCounter(t *testing.T) {
 	if d.lookDue(limit, idle) {
 		t.Error("an idle app is looked at")
 	}
-	busy := sample{at: now.Add(time.Hour), written: unknownWritten, cpu: time.Second}
+	busy := sample{at: now.Add(time.Hour), written: unknownWritten, sys: 100 * time.Millisecond}
 	if !d.lookDue(limit, busy) {
-		t.Error("a second of CPU can write 2 GB: must be looked at")
+		t.Error("a tenth of a second in the system can write 800 MB: must be looked at")
 	}
 }
 
+// A memory file system does not show in the counter: the same must hold as if there were none.
+func TestDiskBlindCounter(t *testing.T) {
+	const limit = 100 * mb
+	blind := space{room: math.MaxInt64, inodes: 1000, blind: true}
+	d, now := walkedState(t, 10*mb, limit, blind, 0)
+	busy := sample{at: now.Add(time.Hour), written: 0, sys: 100 * time.Millisecond}
+	if !d.lookDue(limit, busy) {
+		t.Error("not looked at")
+	}
+	if !d.looked(blind, limit, busy, busy.at) {
+		t.Error("not walked")
+	}
+}
+
+// On a file system that is too full an app may run, and write in place, but not grow.
 func TestFreeSpaceGuard(t *testing.T) {
 	const limit = 100 * mb
 	low := space{room: -50 * mb, inodes: -1}
 	d, now := walkedState(t, 30*mb, limit, low, 0)
-	quiet := sample{at: now.Add(time.Hour), written: mb / 2}
-	if _, breach := d.looked(low, limit, quiet, quiet.at); breach != nil {
-		t.Errorf("an app that wrote next to nothing is ended: %+v", breach)
+	if d.looked(low, limit, sample{at: now.Add(time.Hour), written: mb / 2}, now.Add(time.Hour)) {
+		t.Error("walked for an app that wrote next to nothing")
 	}
-	writer := sample{at: now.Add(2 * time.Hour), written: 2 * mb}
-	if !d.lookDue(limit, writer) {
-		t.Error("a writer on a full file system is not looked at")
+	later := func(hours time.Duration, held int64, sp space) *Breach {
+		t.Helper()
+		s := sample{at: now.Add(hours * time.Hour), written: int64(hours) * 2 * mb}
+		if !d.lookDue(limit, s) {
+			t.Error("a writer on a full file system is not looked at")
+		}
+		if !d.looked(sp, limit, s, s.at) && sp.room <= 0 {
+			t.Error("a writer on a full file system is not walked")
+		}
+		return d.walked(held, sp, limit, s, 0, s.at)
 	}
-	if _, breach := d.looked(roomy, limit, writer, writer.at); breach != nil {
-		t.Errorf("ended although there is room again: %+v", breach)
+	if breach := later(1, 30*mb, low); breach != nil {
+		t.Errorf("ended although it does not grow: %+v", breach)
 	}
-	d, _ = walkedState(t, 30*mb, limit, low, 0)
-	_, breach := d.looked(low, limit, writer, writer.at)
-	if breach == nil || breach.Budget != BudgetDisk || breach.Measured <= breach.Limit || breach.Limit < 0 {
+	if breach := later(2, 30*mb+lowStep/2, low); breach != nil {
+		t.Errorf("ended for half a step: %+v", breach)
+	}
+	if breach := later(3, 33*mb, low); breach == nil || breach.Limit != 30*mb || breach.Measured != 33*mb || breach.Budget != BudgetDisk {
 		t.Errorf("breach %+v", breach)
+	}
+	d, now = walkedState(t, 30*mb, limit, low, 0)
+	later(1, 30*mb, low)
+	s := sample{at: now.Add(2 * time.Hour), written: 20 * mb}
+	d.looked(roomy, limit, s, s.at)
+	if breach := d.walked(60*mb, roomy, limit, s, 0, s.at); breach != nil {
+		t.Errorf("ended although there is room again: %+v", breach)
 	}
 	for total, want := range map[uint64]int64{0: 0, 1 << 30: (1 << 30) / 20, 1 << 40: 1 << 30, math.MaxUint64: 1 << 30} {
 		if got := keepFree(total); got != want {

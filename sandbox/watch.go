@@ -343,11 +343,11 @@ func (w *watchdog) walkOne(t *target) {
 	began := time.Now()
 
 	w.mu.Lock()
-	walk, breach := t.disk.looked(sp, limit, before, began)
+	walk := t.disk.looked(sp, limit, before, began)
 	w.mu.Unlock()
 	var total int64
 	var err error
-	if walk && breach == nil {
+	if walk {
 		total, err = diskUse(w.ctx, t.pid, paths, limit)
 	}
 	ended := time.Now()
@@ -361,7 +361,8 @@ func (w *watchdog) walkOne(t *target) {
 	if err != nil {
 		w.log.Warn("part of an app's folders cannot be counted", "pid", t.pid, "error", err)
 	}
-	if walk && breach == nil {
+	var breach *Breach
+	if walk {
 		breach = t.disk.walked(total, sp, limit, before, ended.Sub(began), ended)
 		t.usage.DiskBytes = total
 	}
