@@ -24,7 +24,8 @@ type upload struct {
 
 func newUpload(w http.ResponseWriter, r *http.Request, l *link, a asked) *upload {
 	u := &upload{link: l, control: http.NewResponseController(w), start: make(chan struct{}), done: make(chan struct{})}
-	// Without this the server stops reading the body at the first byte of the answer.
+	// The documented way to read on after the first byte of the answer. Today "Connection: close", which an answer
+	// to an unfinished body carries, has the same effect in net/http; that is not promised.
 	_ = u.control.EnableFullDuplex()
 	if !a.expects {
 		u.proceed()
