@@ -501,7 +501,7 @@ func TestSources(t *testing.T) {
 	for _, source := range []string{
 		"http://example.org/x", "http://192.168.1.1/x", "http://127.1/x", "http://2130706433/x", "http://0x7f.1/x", "http://0/x", "http://[::ffff:127.0.0.1]/x",
 		"http://[::]/x", "http://LOCALHOST./x", "http://app.localhost/x", "https://127.1/", "https://10.0.0.1/x", "https://[fe80::1%25eth0]/x", "https://metadata.localhost",
-		"ftp://example.org/x", "file:///etc/passwd", "javascript://alert(1)", "https://user:secret@example.org/x", "https://user@example.org", "http://user@localhost/",
+		"ftp://example.org/x", "file://example.org/etc/passwd", "file://", "file://u@localhost/x", "javascript://alert(1)", "https://user:secret@example.org/x", "https://user@example.org", "http://user@localhost/",
 		"https://", "https:///x", "https://example.org:0/", "https://example.org:/", "https://exa mple.org/", "https://example.org/\u202ex", "https://ex\x00ample.org/", "://x", "https://a_b c",
 	} {
 		_, err := openSource(t, source, Options{Limits: quick, Resolver: fakeDNS{}})

@@ -203,6 +203,16 @@ func TestOpenFolder(t *testing.T) {
 	assertRefused(t, err, RuleManifest, ManifestName)
 }
 
+func TestOpenFileAddress(t *testing.T) {
+	name := writeTemp(t, "my notes.paddock", sampleBundle(t, sampleZip(t)))
+	for _, prefix := range []string{"file://", "FILE://localhost"} {
+		s, err := openSource(t, prefix+strings.ReplaceAll(filepath.ToSlash(name), " ", "%20"), Options{})
+		if err != nil || s.Source != name {
+			t.Errorf("%s: %v", prefix, err)
+		}
+	}
+}
+
 func TestOpenOddSources(t *testing.T) {
 	_, err := openSource(t, "/dev/zero", Options{Dev: true})
 	assertRefused(t, err, RuleFormat, "")

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"strings"
 
 	"paddock/sandbox/permission"
@@ -45,6 +46,24 @@ func ParseLink(link string) (*url.URL, error) {
 		return nil, refuse(RuleSource, link, "links may only lead to https addresses on the internet")
 	}
 	return target.url, nil
+}
+
+// localPath turns a file:// address, which desktops hand to programs in place of a path, into the path.
+// Everything else comes back as it is. Only Open's caller can name such an address: links and redirects
+// are judged by parseSource, which refuses them.
+func localPath(source string) (string, error) {
+	if len(source) < 7 || !strings.EqualFold(source[:7], "file://") {
+		return source, nil
+	}
+	u, err := url.Parse(source)
+	if err != nil || u.Host != "" && u.Host != "localhost" || u.Path == "" || u.User != nil || strings.Contains(u.Path, "\x00") {
+		return "", refuse(RuleSource, source, "it is not the address of a file on this computer")
+	}
+	name := u.Path
+	if len(name) > 2 && name[0] == '/' && name[2] == ':' { // file:///C:/…
+		name = name[1:]
+	}
+	return filepath.FromSlash(name), nil
 }
 
 // sourceURL is an address that may be asked for a bundle.

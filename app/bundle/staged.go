@@ -35,7 +35,8 @@ func (s *Staged) Commit(dst string) error {
 		return errors.Join(fmt.Errorf("install: %w", err), RemoveTree(dst))
 	}
 	s.Dir = dst
-	return s.Discard()
+	_ = s.Discard() // the app is in its place; what cannot be removed now goes at the next start, by Clean
+	return nil
 }
 
 // Discard removes what Commit did not move. It does nothing the second time.

@@ -69,3 +69,27 @@ func fileSHA256(name string) (string, error) {
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
+
+// CheckContent checks a bare content zip, or an author's folder, as an installation on any machine would,
+// and keeps nothing: what passes can be signed and installed.
+func CheckContent(ctx context.Context, name string) (*Manifest, error) {
+	staging, err := os.MkdirTemp("", "paddock-check-")
+	if err != nil {
+		return nil, fmt.Errorf("make a temporary folder: %w", err)
+	}
+	staged, err := open(ctx, name, Options{Dev: true, Staging: staging}, true)
+	if removeErr := RemoveTree(staging); removeErr != nil {
+		return nil, errors.Join(err, removeErr)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if staged.Signed {
+		return nil, refuse(RuleFormat, name, "it is a bundle already, not a content zip")
+	}
+	if e := staged.Manifest.Serve.Entry; e != "" && !isModule(e, false) {
+		return nil, refuse(RuleManifest, ManifestName, "serve.entry is %q, which is no JavaScript module", e).
+			hint("`paddock pack` makes one from TypeScript.")
+	}
+	return staged.Manifest, nil
+}

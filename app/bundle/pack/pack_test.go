@@ -587,6 +587,31 @@ func TestTemplateFetchRuns(t *testing.T) {
 	}
 }
 
+// TestTraces shows that the source map is found: a trace names the author's file and line.
+func TestTraces(t *testing.T) {
+	dir := folder(t, map[string]string{
+		"paddock.json": server(t, "main.ts"),
+		"main.ts":      "type X = { a: number };\n\n\nfunction boom(x: X): never { throw new Error(\"boom \" + x.a); }\nexport default { fetch() { boom({ a: 1 }); } };\n",
+	})
+	file, r := pack(t, dir)
+	if a := runApp(t, file, r.API, "/"); !strings.Contains(a[0].Error, "main.ts:4:") || !strings.Contains(a[0].Error, "main.ts:5:") {
+		t.Errorf("the trace is %q", a[0].Error)
+	}
+}
+
+// TestServersRun runs the two other kinds of server.
+func TestServersRun(t *testing.T) {
+	for api, source := range map[string]string{
+		"deno": "Deno.serve({ port: 1 }, (r: Request) => new Response(new URL(r.url).pathname));\n",
+		"node": "import { createServer } from \"http\";\ncreateServer((q, s) => { s.end(q.url); }).listen(1);\n",
+	} {
+		file, r := pack(t, folder(t, map[string]string{"paddock.json": server(t, "main.ts"), "main.ts": source}))
+		if a := runApp(t, file, api, "/hello"); r.API != api || a[0].Body != "/hello" {
+			t.Errorf("%s: API %q, answers %+v", api, r.API, a)
+		}
+	}
+}
+
 func TestTemplateStatic(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "counter")
 	if err := Init(dir, TemplateStatic); err != nil {
