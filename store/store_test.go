@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -530,5 +531,44 @@ func TestValuesOutliveTheStore(t *testing.T) {
 	}
 	if _, err := db.Installs(); err == nil {
 		t.Error("a closed store answers")
+	}
+}
+
+func TestManyCallersAtOnce(t *testing.T) {
+	db := open(t)
+	in := notes()
+	must(t, db.PutInstall(in))
+	const writers, each = 4, 15
+	errs := make(chan error, 2*writers*each)
+	var all sync.WaitGroup
+	for w := range writers {
+		all.Go(func() {
+			for range each {
+				errs <- db.AddActivity(in.Install, store.Activity{At: noon, Permission: "lan", Outcome: "refused", Side: "process", Count: 1})
+				_, err := db.StartRun(in.Install, store.Run{StartedAt: noon, PID: w})
+				errs <- err
+			}
+		})
+		all.Go(func() {
+			for range each {
+				if _, err := db.Installs(); err != nil {
+					t.Error(err)
+				}
+				if _, err := db.Activity(in.Install, time.Time{}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	close(errs)
+	for err := range errs {
+		must(t, err)
+	}
+	if got := value[map[string]store.Use](t)(db.Use(in.Install))["lan"].Refused; got != writers*each {
+		t.Errorf("%d of %d refusals are counted", got, writers*each)
+	}
+	if got := value[[]store.Run](t)(db.Runs(in.Install)); len(got) != writers*each {
+		t.Errorf("%d of %d runs are there", len(got), writers*each)
 	}
 }
