@@ -2,6 +2,8 @@ package bundle
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"io/fs"
 	"os"
@@ -9,6 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/crypto/blake2b"
+	"golang.org/x/crypto/scrypt"
 )
 
 // minisignProgram finds the standard tool. Without it nothing shows that other people can check a bundle.
@@ -97,7 +102,8 @@ func TestStandardTools(t *testing.T) {
 	assertRefused(t, err, RuleFormat, "")
 }
 
-// TestEncryptedKey needs 1 GiB of memory and some seconds three times over: minisign's own price.
+// TestEncryptedKey lets minisign read a key that Keygen encrypted. Each of the two steps takes 1 GiB of
+// memory and some seconds: minisign's own price.
 func TestEncryptedKey(t *testing.T) {
 	program := minisignProgram(t)
 	dir := t.TempDir()
@@ -105,21 +111,9 @@ func TestEncryptedKey(t *testing.T) {
 	if !NeedsPassword(secret) {
 		t.Fatal("the key is not encrypted")
 	}
-	zip := filepath.Join(dir, "in.zip")
-	if err := errors.Join(os.WriteFile(zip, sampleZip(t), 0o600), os.WriteFile(filepath.Join(dir, "k"), secret, 0o600)); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "k"), secret, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out := filepath.Join(dir, "a.paddock")
-	if err := Sign(zip, secret, "wrong", out); !errors.Is(err, ErrPassword) {
-		t.Errorf("a wrong password: %v", err)
-	}
-	if _, err := os.Stat(out); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a failed Sign left %s: %v", out, err)
-	}
-	if err := Sign(zip, secret, "open sesame", out); err != nil {
-		t.Fatal(err)
-	}
-	// minisign decrypts it too, which needs a terminal or its standard input.
 	cmd := exec.Command(program, "-R", "-s", "k", "-p", "k.pub")
 	cmd.Dir, cmd.Stdin = dir, strings.NewReader("open sesame\n")
 	if msg, err := cmd.CombinedOutput(); err != nil {
@@ -128,6 +122,59 @@ func TestEncryptedKey(t *testing.T) {
 	pub, err := os.ReadFile(filepath.Join(dir, "k.pub"))
 	if err != nil || !bytes.Contains(pub, []byte(info.PublicKey)) {
 		t.Errorf("minisign reads %q, %v; want %s", pub, err, info.PublicKey)
+	}
+}
+
+// cheapKey encrypts a key as minisign does, at a price that tests can pay often. The file says the price.
+func cheapKey(t *testing.T, password string) []byte {
+	t.Helper()
+	k := testKeys()[0]
+	plain, err := k.MarshalText()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, line, _ := strings.Cut(string(plain), "\n")
+	b, err := base64.StdEncoding.DecodeString(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	copy(b[2:], "Sc")
+	copy(b[6:38], "0123456789abcdef0123456789abcdef")
+	binary.LittleEndian.PutUint64(b[38:], 1<<15)
+	binary.LittleEndian.PutUint64(b[46:], 1<<24)
+	sum := blake2b.Sum256(append([]byte("Ed"), b[54:126]...))
+	copy(b[126:], sum[:])
+	stream, err := scrypt.Key([]byte(password), b[6:38], 1<<10, 8, 1, 104)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range stream {
+		b[54+i] ^= stream[i]
+	}
+	return []byte("untrusted comment: test\n" + base64.StdEncoding.EncodeToString(b) + "\n")
+}
+
+func TestSignWithPassword(t *testing.T) {
+	dir := t.TempDir()
+	zip, out := filepath.Join(dir, "in.zip"), filepath.Join(dir, "a.paddock")
+	if err := os.WriteFile(zip, sampleZip(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	secret := cheapKey(t, "open sesame")
+	for _, wrong := range []string{"", "open", "open sesame "} {
+		if err := Sign(zip, secret, wrong, out); !errors.Is(err, ErrPassword) {
+			t.Errorf("the password %q: %v", wrong, err)
+		}
+	}
+	if _, err := os.Stat(out); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a failed Sign left %s: %v", out, err)
+	}
+	if err := Sign(zip, secret, "open sesame", out); err != nil {
+		t.Fatal(err)
+	}
+	result, err := Verify(out)
+	if want := keyInfo(publicOf(testKeys()[0])); err != nil || result.PublicKey != want.PublicKey {
+		t.Errorf("verify: %+v, %v", result, err)
 	}
 }
 
