@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -50,7 +51,6 @@ func closing(err *error, f func() error) { *err = errors.Join(*err, f()) }
 
 // runAgent opens the parts, runs until a signal or `paddock quit`, and closes them in reverse order.
 func runAgent(ctx context.Context, product app.Product, o cli.AgentOptions) (err error) {
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelInfo}))
 	place, err := app.OpenPlace(o.Home)
 	if err != nil {
 		return err
@@ -60,6 +60,12 @@ func runAgent(ctx context.Context, product app.Product, o cli.AgentOptions) (err
 		return app.StoreError(err, place.Socket)
 	}
 	defer closing(&err, db.Close)
+	file, err := app.OpenLogFile(place.Home)
+	if err != nil {
+		return err
+	}
+	defer closing(&err, file.Close)
+	log := slog.New(slog.NewTextHandler(io.MultiWriter(file, os.Stderr), nil))
 	programs, err := app.FindPrograms()
 	if err != nil {
 		return err

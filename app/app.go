@@ -206,7 +206,7 @@ func (a *App) sweep(known map[string]store.Install) error {
 	for _, e := range entries {
 		rec, ok := known[e.Name()]
 		if !ok {
-			if err := removeTree(filepath.Join(a.appsDir(), e.Name())); err != nil {
+			if err := bundle.RemoveTree(filepath.Join(a.appsDir(), e.Name())); err != nil {
 				return fmt.Errorf("remove a half-made app folder: %w", err)
 			}
 			continue
@@ -221,7 +221,7 @@ func (a *App) sweep(known map[string]store.Install) error {
 		}
 		for _, v := range inner {
 			if !keep[v.Name()] {
-				if err := removeTree(filepath.Join(a.appsDir(), e.Name(), v.Name())); err != nil {
+				if err := bundle.RemoveTree(filepath.Join(a.appsDir(), e.Name(), v.Name())); err != nil {
 					return fmt.Errorf("remove a half-made version: %w", err)
 				}
 			}
@@ -280,7 +280,7 @@ type installed struct {
 	session  map[permission.Permission]permission.Grant // answers for this session only
 	insist   bool                                       // the user starts it although a required row is refused
 	inst     *sandbox.Instance
-	run      uint64 // history id of inst
+	noted    <-chan struct{} // closed when the end of inst is recorded
 	starting bool
 	last     *ending // how it last ended, when that was not wished
 	deaths   []time.Time

@@ -193,39 +193,6 @@ func TestHomeIsChecked(t *testing.T) {
 	}
 }
 
-func TestRemoveTree(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "v1")
-	outside := filepath.Join(t.TempDir(), "kept")
-	if err := os.MkdirAll(filepath.Join(dir, "a", "b"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range []string{filepath.Join(dir, "a", "b", "f"), outside} {
-		if err := os.WriteFile(f, nil, 0o444); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.Symlink(outside, filepath.Join(dir, "a", "link")); err != nil {
-		t.Fatal(err)
-	}
-	for _, d := range []string{filepath.Join(dir, "a", "b"), filepath.Join(dir, "a"), dir} {
-		if err := os.Chmod(d, 0o555); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := removeTree(dir); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("still there: %v", err)
-	}
-	if st, err := os.Stat(outside); err != nil || st.Mode().Perm() != 0o444 {
-		t.Errorf("a link was followed: %v", err)
-	}
-	if err := removeTree(dir); err != nil {
-		t.Errorf("removing nothing: %v", err)
-	}
-}
-
 func TestBreachTextNamesTheNumbers(t *testing.T) {
 	for _, c := range []struct {
 		b    *store.Breach
@@ -260,5 +227,34 @@ func TestMeterRate(t *testing.T) {
 	}
 	if len(m.marks) > 256 {
 		t.Errorf("%d marks are kept", len(m.marks))
+	}
+}
+
+func TestLogFileIsBounded(t *testing.T) {
+	home := t.TempDir()
+	for range 3 { // opened again and again, it goes on
+		l, err := OpenLogFile(home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.max = 10_000
+		line := []byte(strings.Repeat("x", 99) + "\n")
+		for range 500 {
+			if _, err := l.Write(line); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := os.ReadDir(home)
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%v %v", files, err)
+	}
+	for _, f := range files {
+		if st, err := f.Info(); err != nil || st.Size() > 10_000 || st.Size() == 0 || st.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", f.Name(), st, err)
+		}
 	}
 }

@@ -174,6 +174,13 @@ func (d *desktop) command(env control.Desktop, path string, args ...string) *exe
 
 // show hands s to the window program, starting it if need be.
 func (d *desktop) show(s control.Show) error {
+	if s.Desktop.Present() {
+		// Somebody at a screen wants to see Paddock: from now on there is a tray, also for an agent that a
+		// command had started without a display.
+		d.mu.Lock()
+		d.want = true
+		d.mu.Unlock()
+	}
 	d.offer(s.Desktop)
 	s.Desktop = control.Desktop{}
 	if d.app.opts.Programs.Window == "" {

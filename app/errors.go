@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"strings"
 	"syscall"
 
@@ -47,7 +48,7 @@ func requiredError(app *installed, missing []permission.Request) error {
 }
 
 // installError explains why a bundle could not be had or is not accepted.
-func installError(err error) error {
+func installError(source string, err error) error {
 	var refused *bundle.RefusedError
 	var manifest *bundle.ManifestError
 	var download *bundle.DownloadError
@@ -59,6 +60,8 @@ func installError(err error) error {
 		return control.NewError(control.ExitFailed, "cancelled", "The download was cancelled.", "Nothing was installed.", nil)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return control.NewError(control.ExitFailed, "disk_full", "There is not enough room on the disk for this bundle.", "Free some space and try again. Nothing was installed.", nil)
+	case errors.Is(err, fs.ErrNotExist) && !errors.As(err, &refused) && !errors.As(err, &download):
+		return control.NewError(control.ExitFailed, "no_file", fmt.Sprintf("There is no file or folder called %s.", source), "Check the name. Nothing was installed.", nil)
 	case errors.As(err, &manifest):
 		return control.NewError(control.ExitRefused, "manifest", sentence(err), "Tell the author: “paddock manifest check” shows each field.", manifest.Problems)
 	case errors.As(err, &refused):

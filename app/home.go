@@ -98,21 +98,3 @@ func (a *App) paths(install string, code uint32) control.Paths {
 		Runtime: filepath.Join(dir, "runtime"), Log: filepath.Join(dir, "log"),
 	}
 }
-
-// removeTree deletes a folder whose sub-folders may be read-only, as an app's code is. Links are removed,
-// never followed. A folder that is not there is no error.
-func removeTree(dir string) error {
-	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() {
-			return os.Chmod(p, 0o700)
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return os.RemoveAll(dir)
-}

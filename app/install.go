@@ -66,7 +66,7 @@ func (a *App) Stage(ctx context.Context, in control.Stage, on func(control.Progr
 		},
 	})
 	if err != nil {
-		return control.Staged{}, installError(err)
+		return control.Staged{}, installError(in.Source, err)
 	}
 	dev := in.Dev && !staged.Signed
 	s := &stage{bundle: staged, appID: staged.Manifest.ID, dev: dev, at: a.now()}
@@ -299,15 +299,18 @@ func (a *App) commit(ctx context.Context, s *stage, in control.Commit) (control.
 	if err != nil {
 		return control.InstallResult{}, err
 	}
-	var rec store.Install
-	if kept {
-		if rec, err = a.store.Install(pin.Install); err != nil {
-			return control.InstallResult{}, fmt.Errorf("read the record of %s: %w", s.appID, err)
-		}
-	}
 	if prev != nil {
 		prev.lifecycle.Lock() // no start, stop or second install in between
 		defer prev.lifecycle.Unlock()
+	}
+	var rec store.Install
+	switch {
+	case prev != nil: // an update
+		kept, rec = true, prev.rec
+	case kept: // installed anew while the data of the last time is kept
+		if rec, err = a.store.Install(pin.Install); err != nil {
+			return control.InstallResult{}, fmt.Errorf("read the record of %s: %w", s.appID, err)
+		}
 	}
 	now := a.now()
 	if !kept {
@@ -342,17 +345,17 @@ func (a *App) commit(ctx context.Context, s *stage, in control.Commit) (control.
 	}
 	undo := func(err error) error {
 		if aside != "" {
-			err = errors.Join(err, removeTree(p.Code), os.Rename(aside, p.Code))
+			err = errors.Join(err, bundle.RemoveTree(p.Code), os.Rename(aside, p.Code))
 		} else {
-			err = errors.Join(err, removeTree(p.Code))
+			err = errors.Join(err, bundle.RemoveTree(p.Code))
 		}
-		if !kept && prev == nil {
-			err = errors.Join(err, removeTree(a.installDir(rec.Install)))
+		if !kept {
+			err = errors.Join(err, bundle.RemoveTree(a.installDir(rec.Install)))
 		}
 		return err
 	}
 	if aside == "" {
-		if err := removeTree(p.Code); err != nil { // left from a version that was rolled back or uninstalled
+		if err := bundle.RemoveTree(p.Code); err != nil { // left from a version that was rolled back or uninstalled
 			return control.InstallResult{}, fmt.Errorf("clear the version's folder: %w", err)
 		}
 	}
@@ -368,7 +371,7 @@ func (a *App) commit(ctx context.Context, s *stage, in control.Commit) (control.
 		return control.InstallResult{}, undo(fmt.Errorf("record the app: %w", err))
 	}
 	if aside != "" {
-		if err := removeTree(aside); err != nil {
+		if err := bundle.RemoveTree(aside); err != nil {
 			a.log.Warn("remove the replaced version", "err", err)
 		}
 	}
@@ -434,7 +437,7 @@ func (a *App) installAnswers(requests []permission.Request, in control.Commit) (
 		if d == permission.Allow && r.Permission.Kind == permission.Files {
 			return // stays on ask until a path is picked
 		}
-		out = append(out, permission.Grant{Permission: r.Permission, Decision: d, Lifetime: permission.Always, Access: r.Access, At: a.now(), By: "install"})
+		out = append(out, permission.Grant{Permission: r.Permission, Decision: d, Lifetime: permission.Always, Access: r.Access, At: a.now(), By: permission.ByInstall})
 	}
 	switch {
 	case in.DenyAll:
@@ -516,8 +519,8 @@ func (a *App) publisherBefore(in *installed) control.Publisher {
 	return control.Publisher{Key: key, Trust: "new"}
 }
 
-// newInstallID names an install's folder: random, so that another key can never inherit its data.
-func newInstallID() string { return strings.ToLower(rand.Text())[:20] }
+// newInstallID names an install's folder: 80 random bits, so that another key can never inherit its data.
+func newInstallID() string { return strings.ToLower(rand.Text())[:16] }
 
 // newLabel is the host label of an app's origin: its short name and 8 random base32 characters.
 func newLabel(appID string) string {

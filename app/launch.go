@@ -70,7 +70,7 @@ func (a *App) grantNamed(app *installed, names []string) error {
 			return control.NewError(control.ExitUsage, "path_needed", text+" needs a path.",
 				fmt.Sprintf("Run “paddock grant %s %s --path DIR”.", app.rec.AppID, text), nil)
 		}
-		grants = append(grants, permission.Grant{Permission: r.Permission, Decision: permission.Allow, Lifetime: permission.Always, Access: r.Access, At: a.now(), By: "cli"})
+		grants = append(grants, permission.Grant{Permission: r.Permission, Decision: permission.Allow, Lifetime: permission.Always, Access: r.Access, At: a.now(), By: permission.ByCLI})
 	}
 	if len(grants) == 0 {
 		return nil
@@ -171,6 +171,7 @@ func (a *App) ensure(ctx context.Context, app *installed) (*sandbox.Instance, er
 }
 
 func (a *App) ensureLocked(ctx context.Context, app *installed) (*sandbox.Instance, error) {
+	a.settle(app)
 	a.mu.Lock()
 	inst, gone, closed := app.inst, a.apps[app.id] != app, a.closed
 	a.mu.Unlock()
@@ -180,19 +181,15 @@ func (a *App) ensureLocked(ctx context.Context, app *installed) (*sandbox.Instan
 	if gone {
 		return nil, noSuchApp(app.rec.AppID)
 	}
-	if inst != nil {
-		select {
-		case <-inst.Done():
-		default:
-			if inst.Frozen() {
-				if err := inst.Thaw(); err != nil {
-					return nil, fmt.Errorf("wake %s: %w", app.rec.AppID, err)
-				}
-			}
-			return inst, nil
+	if inst == nil {
+		return a.start(ctx, app)
+	}
+	if inst.Frozen() {
+		if err := inst.Thaw(); err != nil {
+			return nil, fmt.Errorf("wake %s: %w", app.rec.AppID, err)
 		}
 	}
-	return a.start(ctx, app)
+	return inst, nil
 }
 
 // start launches an instance. The caller holds app.lifecycle. A launch belongs to the app and not to the
@@ -226,12 +223,13 @@ func (a *App) start(ctx context.Context, app *installed) (*sandbox.Instance, err
 		a.recordFailedStart(app, run, began, err)
 		return nil, startError(app, err)
 	}
+	noted := make(chan struct{})
 	a.mu.Lock()
-	app.inst, app.run, app.last = inst, run, nil
+	app.inst, app.noted, app.last = inst, noted, nil
 	a.pids[inst.PID()] = true
 	a.changedLocked()
 	a.mu.Unlock()
-	a.tasks.Go(func() { a.await(app, inst, run) })
+	a.tasks.Go(func() { a.await(app, inst, run, noted) })
 	return inst, nil
 }
 
@@ -326,8 +324,10 @@ func (a *App) slots(requests []permission.Request, allow permission.Set, grants 
 	return out, nil
 }
 
-// await takes note of an instance's end.
-func (a *App) await(app *installed, inst *sandbox.Instance, run uint64) {
+// await takes note of an instance's end: first for those who ask next, then for the history. noted is closed
+// when all is written, and nobody starts the app again or tells of its end before that.
+func (a *App) await(app *installed, inst *sandbox.Instance, run uint64, noted chan<- struct{}) {
+	defer close(noted)
 	<-inst.Done()
 	exit := inst.Exit()
 	ended := exit.At
@@ -338,38 +338,56 @@ func (a *App) await(app *installed, inst *sandbox.Instance, run uint64) {
 	if exit.Breach != nil {
 		rec.Breach = storeBreach(exit.Breach)
 	}
-	if err := a.store.EndRun(app.id, run, rec); err != nil {
-		a.log.Error("record an app's end", "app", app.rec.AppID, "err", err)
-	}
-	if err := a.store.SetDiskUse(app.id, inst.Usage().DiskBytes); err != nil {
-		a.log.Debug("record disk use", "app", app.rec.AppID, "err", err)
-	}
 	a.mu.Lock()
 	delete(a.pids, inst.PID())
-	if app.inst == inst {
-		app.inst = nil
-	}
-	name := app.rec.Name
-	var notice *control.Notice
-	switch exit.Reason {
-	case sandbox.OverBudget:
-		app.last = &ending{state: control.StateOverBudget, title: name + " was stopped", text: breachText(rec.Breach), at: ended}
-		app.deaths = append(recent(app.deaths, ended), ended)
-		notice = &control.Notice{Code: "over_budget", Severity: "warning", AppID: app.rec.AppID, Title: name + " was stopped", Text: breachText(rec.Breach), Actions: []control.NoticeChoice{
-			{Action: "restart", Label: "Restart"}, {Action: "raise", Label: "Raise the limit and restart"}, {Action: "dismiss", Label: "Keep stopped"},
-		}}
-	case sandbox.Crashed, sandbox.Finished:
-		text := fmt.Sprintf("It ended by itself (%s).", exitText(exit))
-		app.last = &ending{state: control.StateFailed, title: name + " stopped answering", text: text, at: ended}
-		app.deaths = append(recent(app.deaths, ended), ended)
-		notice = &control.Notice{Code: "app_failed", Severity: "warning", AppID: app.rec.AppID, Title: name + " ended unexpectedly", Text: text, Actions: []control.NoticeChoice{
-			{Action: "restart", Label: "Restart"}, {Action: "open_app", Label: "Show log"}, {Action: "dismiss", Label: "Dismiss"},
-		}}
+	app.inst = nil
+	id, name := app.rec.AppID, app.rec.Name
+	end, notice := unwished(id, name, exit, rec.Breach, ended)
+	if end != nil {
+		app.last, app.deaths = end, append(recent(app.deaths, ended), ended)
 	}
 	a.changedLocked()
 	a.mu.Unlock()
-	if notice != nil {
+	if notice != nil { // before the history, so that whoever sees the end there finds the notice
 		a.notify(*notice, app.id)
+	}
+	if err := a.store.EndRun(app.id, run, rec); err != nil {
+		a.log.Error("record an app's end", "app", id, "err", err)
+	}
+	if err := a.store.SetDiskUse(app.id, inst.Usage().DiskBytes); err != nil {
+		a.log.Error("record the disk use", "app", id, "err", err)
+	}
+}
+
+// unwished is what to keep and to tell of an end that the user did not ask for; nil of one that they did.
+func unwished(id, name string, exit sandbox.Exit, breach *store.Breach, at time.Time) (*ending, *control.Notice) {
+	switch exit.Reason {
+	case sandbox.OverBudget:
+		end := &ending{state: control.StateOverBudget, title: name + " was stopped", text: breachText(breach), at: at}
+		return end, &control.Notice{Code: "over_budget", Severity: "warning", AppID: id, Title: end.title, Text: end.text, Actions: []control.NoticeChoice{
+			{Action: "restart", Label: "Restart"}, {Action: "raise", Label: "Raise the limit and restart"}, {Action: "dismiss", Label: "Keep stopped"},
+		}}
+	case sandbox.Crashed, sandbox.Finished:
+		end := &ending{state: control.StateFailed, title: name + " ended unexpectedly", text: fmt.Sprintf("It ended by itself (%s).", exitText(exit)), at: at}
+		return end, &control.Notice{Code: "app_failed", Severity: "warning", AppID: id, Title: end.title, Text: end.text, Actions: []control.NoticeChoice{
+			{Action: "restart", Label: "Restart"}, {Action: "open_app", Label: "Show log"}, {Action: "dismiss", Label: "Dismiss"},
+		}}
+	}
+	return nil, nil
+}
+
+// settle waits until the end of an instance that has just ended is known.
+func (a *App) settle(app *installed) {
+	a.mu.Lock()
+	inst, noted := app.inst, app.noted
+	a.mu.Unlock()
+	if inst == nil {
+		return
+	}
+	select {
+	case <-inst.Done():
+		<-noted
+	default:
 	}
 }
 
@@ -409,20 +427,21 @@ func storeBreach(b *sandbox.Breach) *store.Breach {
 // doorEntry is what the front door must know of an app.
 func (a *App) doorEntry(app *installed) gateway.App {
 	allow := a.allowed(app)
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	p := a.paths(app.id, app.rec.VersionCode)
-	g := gateway.App{Install: app.id, ID: app.rec.AppID, Label: app.rec.Label, Name: app.rec.Name, Allow: allow, Mode: app.manifest.Serve.Mode}
-	if dir := app.manifest.Serve.Dir; dir != "" {
-		g.StaticDir = filepath.Join(p.Code, filepath.FromSlash(dir))
-	} else if g.Mode == bundle.ModeStatic {
-		g.StaticDir = p.Code
-	}
 	icon, err := a.readIcon(app)
 	if err != nil {
 		a.log.Debug("icon", "app", app.rec.AppID, "err", err)
-		return g
 	}
-	g.Icon, g.IconMIME = icon.Data, icon.MIME
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	g := gateway.App{
+		Install: app.id, ID: app.rec.AppID, Label: app.rec.Label, Name: app.rec.Name, Allow: allow, Mode: app.manifest.Serve.Mode,
+		Icon: icon.Data, IconMIME: icon.MIME,
+	}
+	code := a.paths(app.id, app.rec.VersionCode).Code
+	if dir := app.manifest.Serve.Dir; dir != "" {
+		g.StaticDir = filepath.Join(code, filepath.FromSlash(dir))
+	} else if g.Mode == bundle.ModeStatic {
+		g.StaticDir = code
+	}
 	return g
 }

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -15,7 +16,7 @@ import (
 // itself its detail, not the host its memory: what does not fit is counted under one entry per app.
 const maxLedger = 4096
 
-// overflow stands for the permissions that did not fit.
+// overflow stands for the permissions that did not fit, and for requests that name none.
 const overflow = "net:(more)"
 
 // ledger gathers what apps used and writes it once a second, so that a busy app costs one transaction a
@@ -34,6 +35,9 @@ type ledgerKey struct {
 func newLedger(a *App) *ledger { return &ledger{app: a, sum: map[ledgerKey]*store.Activity{}} }
 
 func (l *ledger) add(install, side, perm string, allowed bool, in, out int64) {
+	if perm == "" {
+		perm = overflow
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	k := ledgerKey{install, side, perm, allowed}
@@ -84,12 +88,14 @@ func (l *ledger) flush() error {
 	for k, e := range sum {
 		byApp[k.install] = append(byApp[k.install], *e)
 	}
+	var errs []error
 	for install, all := range byApp {
-		if err := l.app.store.AddActivity(install, all...); err != nil {
-			return fmt.Errorf("store the activity: %w", err)
+		// An app that was purged meanwhile has no place for its entries any more.
+		if err := l.app.store.AddActivity(install, all...); err != nil && !errors.Is(err, store.ErrNotFound) {
+			errs = append(errs, fmt.Errorf("store the activity of %s: %w", install, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Activity lists what an app used and what it was refused, newest first.

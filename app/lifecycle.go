@@ -41,7 +41,7 @@ func (a *App) endSession(app *installed) {
 // endLocked stops the instance, if any, and waits for its end. The caller holds app.lifecycle.
 func (a *App) endLocked(ctx context.Context, app *installed) error {
 	a.mu.Lock()
-	inst := app.inst
+	inst, noted := app.inst, app.noted
 	a.mu.Unlock()
 	if inst == nil {
 		return nil
@@ -55,12 +55,7 @@ func (a *App) endLocked(ctx context.Context, app *installed) error {
 	if err != nil {
 		return fmt.Errorf("stop %s: %w", app.rec.AppID, err)
 	}
-	a.mu.Lock()
-	if app.inst == inst {
-		app.inst = nil // await takes note of the rest
-	}
-	a.changedLocked()
-	a.mu.Unlock()
+	<-noted
 	return nil
 }
 

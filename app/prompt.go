@@ -168,7 +168,7 @@ func (a *App) takeAnswer(app *installed, q control.Prompt, ans control.Answer) e
 		if _, ok := asked[row.Permission]; !ok {
 			return control.NewError(control.ExitRefused, "not_asked", fmt.Sprintf("The answer names %s, which was not asked.", row.Permission), "Nothing was stored.", nil)
 		}
-		g, err := a.grant(app, row.Permission, row.Allow, row.Session, row.Path, "prompt")
+		g, err := a.grant(app, row.Permission, row.Allow, row.Session, row.Path, permission.ByPrompt)
 		if err != nil {
 			return err
 		}
@@ -244,7 +244,7 @@ func (a *App) Answer(_ context.Context, in control.Answer) error {
 	}
 	if !in.Cancel { // refuse a bad path here, where the window can still show why
 		for _, row := range in.Rows {
-			if _, err := a.grant(p.app, row.Permission, row.Allow, row.Session, row.Path, "prompt"); err != nil {
+			if _, err := a.grant(p.app, row.Permission, row.Allow, row.Session, row.Path, permission.ByPrompt); err != nil {
 				return err
 			}
 		}
@@ -290,7 +290,7 @@ func (a *App) Preview(ctx context.Context, in control.Preview) ([]string, error)
 				continue // nothing picked yet
 			}
 		}
-		g, err := a.grant(app, row.Permission, row.Allow, row.Session, row.Path, "prompt")
+		g, err := a.grant(app, row.Permission, row.Allow, row.Session, row.Path, permission.ByPrompt)
 		if err != nil {
 			return nil, err
 		}

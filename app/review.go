@@ -100,12 +100,16 @@ func (a *App) Decide(_ context.Context, in control.Decide) error {
 	if err != nil {
 		return err
 	}
+	by := permission.ByReview
+	if in.By == permission.ByCLI {
+		by = permission.ByCLI
+	}
 	a.mu.Lock()
 	delete(app.session, r.Permission)
 	a.mu.Unlock()
 	switch in.Decision {
 	case control.DecideAllow, control.DecideDeny:
-		g, err := a.grant(app, in.Permission, in.Decision == control.DecideAllow, in.Session, in.Path, "review")
+		g, err := a.grant(app, in.Permission, in.Decision == control.DecideAllow, in.Session, in.Path, by)
 		if err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"paddock/app/bundle"
 	"paddock/app/control"
 	"paddock/store"
 )
@@ -69,7 +70,7 @@ func (a *App) Uninstall(ctx context.Context, in control.Uninstall) error {
 
 // purge deletes everything of an app.
 func (a *App) purge(rec store.Install) error {
-	if err := removeTree(a.installDir(rec.Install)); err != nil {
+	if err := bundle.RemoveTree(a.installDir(rec.Install)); err != nil {
 		return fmt.Errorf("delete the files of %s: %w", rec.AppID, err)
 	}
 	if err := a.store.DeleteInstall(rec.Install); err != nil {

@@ -29,6 +29,7 @@ func (a *App) Wake(ctx context.Context, install string) (gateway.Upstream, error
 			Actions: []gateway.Action{{Name: "ask_window", Label: "Review permissions"}},
 		}
 	}
+	a.settle(app)
 	a.mu.Lock()
 	last, wait, running := app.last, backoff(app.deaths, a.now()), app.inst != nil
 	a.mu.Unlock()

@@ -85,7 +85,7 @@ func (p *program) grantCommand() *cobra.Command {
 					return err
 				}
 			}
-			in := control.Decide{App: args[0], Permission: perm.String(), Decision: control.DecideAllow, Session: session, Path: path}
+			in := control.Decide{App: args[0], Permission: perm.String(), Decision: control.DecideAllow, Session: session, Path: path, By: permission.ByCLI}
 			if _, err := call[control.Empty](cmd.Context(), p, control.MethodDecide, in); err != nil {
 				return err
 			}
@@ -118,7 +118,7 @@ func (p *program) decideCommand(name, short, decision, done string) *cobra.Comma
 			if err != nil {
 				return err
 			}
-			in := control.Decide{App: args[0], Permission: perm.String(), Decision: decision}
+			in := control.Decide{App: args[0], Permission: perm.String(), Decision: decision, By: permission.ByCLI}
 			if _, err := call[control.Empty](cmd.Context(), p, control.MethodDecide, in); err != nil {
 				return err
 			}

@@ -404,6 +404,7 @@ type Decide struct {
 	Decision   string `json:"decision"`
 	Session    bool   `json:"session,omitempty"`
 	Path       string `json:"path,omitempty"` // files: absolute path of the picked file or folder
+	By         string `json:"by,omitempty"`   // what the user answered with: "cli", else a review window
 }
 
 // SetBudget changes the named limits of an app; a zero Budget only reads.

@@ -37,27 +37,33 @@ func Home(dir string) (string, error) {
 	return abs, nil
 }
 
+// longestTail is the longest socket path below the runtime folder, in bytes: that of an app's instance.
+const longestTail = len("/i/") + 20 + len("/p/proxy.sock")
+
 // RuntimeDir is the folder that holds the sockets of the agent whose state is in home. It is named by a
 // hash of home, so that a long home never makes a socket path too long, and lies under XDG_RUNTIME_DIR
-// where that is there and ours, else in the temp folder. It is not created here: see MakeRuntimeDir.
+// where that is there, ours and short enough, else in the temp folder. It is not created here: see
+// MakeRuntimeDir.
 func RuntimeDir(home string) string {
 	sum := sha256.Sum256([]byte(filepath.Clean(home)))
 	name := "paddock-" + hex.EncodeToString(sum[:8])
 	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" && filepath.IsAbs(dir) {
-		if st, err := os.Stat(dir); err == nil && st.IsDir() && OwnedByUs(st) {
-			return filepath.Join(dir, name)
+		full := filepath.Join(dir, name)
+		if st, err := os.Stat(dir); err == nil && st.IsDir() && OwnedByUs(st) && len(full)+longestTail <= MaxSocketPath {
+			return full
 		}
 	}
 	return filepath.Join(os.TempDir(), fmt.Sprintf("%s-%d", name, os.Getuid()))
 }
 
-// SocketPath is the control socket of the agent whose state is in home, checked against MaxSocketPath.
+// SocketPath is the control socket of the agent whose state is in home. It is an error when the sockets of
+// apps in the same folder would not fit MaxSocketPath: better to say so at the start than at every launch.
 func SocketPath(home string) (string, error) {
-	p := filepath.Join(RuntimeDir(home), "control.sock")
-	if len(p) > MaxSocketPath {
-		return "", fmt.Errorf("the socket path %s has %d bytes and the system allows %d: set XDG_RUNTIME_DIR or TMPDIR to a shorter folder", p, len(p), MaxSocketPath)
+	dir := RuntimeDir(home)
+	if n := len(dir) + longestTail; n > MaxSocketPath {
+		return "", fmt.Errorf("the folder for sockets, %s, leads to paths of %d bytes and the system allows %d: set XDG_RUNTIME_DIR or TMPDIR to a shorter folder", dir, n, MaxSocketPath)
 	}
-	return p, nil
+	return filepath.Join(dir, "control.sock"), nil
 }
 
 // ErrForeignRuntimeDir means that the sockets' folder exists but is not safe to use.
