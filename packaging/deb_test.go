@@ -32,7 +32,9 @@ func TestDeb(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "root")
 	run(t, "dpkg-deb", "--extract", deb, root)
 
+	// The slow ones run beside each other: two builds, lintian, and an installation with its triggers.
 	t.Run("same bytes twice", func(t *testing.T) {
+		t.Parallel()
 		again := buildDeb(t, nfpm)
 		a, b := read(t, deb), read(t, again)
 		if !bytes.Equal(a, b) {
@@ -79,10 +81,14 @@ func TestDeb(t *testing.T) {
 		run(t, "appstreamcli", "validate", "--no-net", "--no-color", filepath.Join(root, "usr/share/metainfo/org.paddock.Paddock.metainfo.xml"))
 	})
 	t.Run("lintian", func(t *testing.T) {
+		t.Parallel()
 		// lintian of Debian 12 does not know that dpkg reads zstd since 1.21.18; releases are made with xz.
 		run(t, "lintian", "--allow-root", "--fail-on", "error,warning", "--suppress-tags", "malformed-deb-archive", deb)
 	})
-	t.Run("install, use, remove, purge", func(t *testing.T) { installOnCopy(t, deb) })
+	t.Run("install, use, remove, purge", func(t *testing.T) {
+		t.Parallel()
+		installOnCopy(t, deb)
+	})
 }
 
 // buildDeb makes the package in a new folder and returns its path.

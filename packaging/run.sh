@@ -63,8 +63,9 @@ fi
 server=$!
 served=$(first_line server 120) || { say "the example apps could not be packed; the reason is above"; exit 1; }
 
+installed=$("$paddock" --json list)
 for app in notes feeds; do
-  if "$paddock" --json list | grep -q "\"short\": *\"$app\""; then
+  if grep -q "\"short\": *\"$app\"" <<<"$installed"; then
     continue
   fi
   url=$(sed -n "s/.*\"$app\":\"\([^\"]*\)\".*/\1/p" <<<"$served")
@@ -79,9 +80,9 @@ if [ "${#headless[@]}" -eq 0 ]; then
   say "Notes opens in the browser. Feeds is in the library: it asks before it may reach the network."
 else
   if opened=$("$paddock" --json open notes --no-browser); then
-    say "there is no display. Notes is open at this link, which works once:"
+    say "there is no display. Notes is open at this link, which works once and for 30 seconds:"
     sed -n 's/.*"url": *"\([^"]*\)".*/\1/p' <<<"$opened"
-    say "another link: bin/paddock open notes --no-browser; everything else: bin/paddock --help"
+    say "a new link: bin/paddock open notes --no-browser; everything else: bin/paddock --help"
   else
     say "Notes did not start: $opened"
   fi

@@ -64,7 +64,8 @@ for f in double-click.paddock no-extension; do
   [ "$(type_of /tmp/$f)" = application/vnd.paddock.bundle ] || fail "$f has the type $(type_of /tmp/$f)"
 done
 for type in application/vnd.paddock.bundle x-scheme-handler/paddock; do
-  in_copy gio mime "$type" | grep -q org.paddock.Paddock.Review.desktop || fail "nothing opens $type: $(in_copy gio mime "$type")"
+  opens=$(in_copy gio mime "$type") # not into a pipe: grep -q closes it early, and gio would fail
+  [[ $opens == *org.paddock.Paddock.Review.desktop* ]] || fail "nothing opens $type: $opens"
 done
 
 step "an agent runs from it"
