@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"maps"
+	"net/url"
+	"path/filepath"
 	"slices"
 	"sync"
 
@@ -58,7 +60,7 @@ func (a *App) question(app *installed, res permission.Resolution) (control.Promp
 	}
 	q := control.Prompt{
 		Prompt: rand.Text(), App: app.rec.AppID, Name: app.rec.Name, Author: app.manifest.Author.Name,
-		Publisher: a.publisher(app.rec.PublisherKey, app.rec.AppID), Origin: app.rec.Source, Bytes: app.rec.CodeBytes,
+		Publisher: a.publisherBefore(app), Origin: originOf(app.rec.Source), Bytes: app.rec.CodeBytes,
 		Budget: wireBudget(app.rec.Budget), Caps: caps(), Update: len(app.rec.Previous) > 0,
 	}
 	q.Icon, err = a.readIcon(app)
@@ -76,6 +78,14 @@ func (a *App) question(app *installed, res permission.Resolution) (control.Promp
 		}
 	}
 	return q, nil
+}
+
+// originOf is where a source is, for people: the host of an address, the name of a file.
+func originOf(source string) string {
+	if u, err := url.Parse(source); err == nil && u.Host != "" {
+		return u.Hostname()
+	}
+	return filepath.Base(source)
 }
 
 // countAsk remembers that the open rows were asked once more.

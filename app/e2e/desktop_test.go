@@ -136,7 +136,18 @@ func TestDesktopStory(t *testing.T) {
 // answerPrompt turns the second row off and allows the rest, with the keyboard alone.
 func answerPrompt(d *desk) {
 	d.t.Helper()
-	d.t.Fatal("the order of the prompt's controls")
+	// First row: switch, lifetime. Second row: switch, which hides its lifetime when off. Then the limits, the
+	// technical details, “Don't allow anything”, “Allow selected”.
+	d.key("Tab", "Tab", "Tab", "space", "Tab", "Tab", "Tab", "Tab")
+	d.shot("prompt-answered")
+	// The buttons do nothing during the first half second, so that nobody answers by accident.
+	eventually(d.t, "the prompt closes on “Allow selected”", deadline, func() bool {
+		if _, err := d.xdo("search", "--onlyvisible", "--name", "Asker"); err != nil {
+			return true
+		}
+		_, _ = d.xdo("key", "space")
+		return false
+	})
 }
 
 // background runs a command while the test goes on; the returned function waits for it.

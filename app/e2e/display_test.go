@@ -173,10 +173,10 @@ func (d *desk) noWindow(title string) {
 	})
 }
 
-// key presses keys, one after the other, in the window that has the keyboard.
+// key presses keys, one after the other and no faster than a person does, in the window that has the keyboard.
 func (d *desk) key(keys ...string) {
 	d.t.Helper()
-	if _, err := d.xdo(append([]string{"key", "--clearmodifiers", "--delay", "40"}, keys...)...); err != nil {
+	if _, err := d.xdo(append([]string{"key", "--clearmodifiers", "--delay", "150"}, keys...)...); err != nil {
 		d.t.Fatal(err)
 	}
 }

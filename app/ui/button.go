@@ -110,9 +110,9 @@ func (b *button) colors() (fill, edge, text fyne.ThemeColorName) {
 		return colRiskBg, colNone, colRisk
 	case plain:
 		if hot {
-			return colNone, colNone, colAccentHi
+			return colNone, colNone, colText
 		}
-		return colNone, colNone, colAccent
+		return colNone, colNone, colCalm
 	}
 	if hot {
 		return colQuietHi, colNone, colText

@@ -113,9 +113,12 @@ func (l *library) refresh(s control.State) {
 			delete(l.tiles, id)
 		}
 	}
-	l.count.setText(l.summary())
+	sum := l.summary()
+	l.count.setText(sum)
+	counted := l.count.Visible()
+	show(l.count, sum != "")
 	moved := l.notices.update(s.Notices)
-	moved = l.downloads.update(s.Downloads) || moved
+	moved = l.downloads.update(s.Downloads) || moved || counted != l.count.Visible()
 	if !l.drawn || !slices.Equal(ids, l.shown) || len(ids) == 0 {
 		l.drawn, l.shown, moved = true, ids, true
 		l.area.Objects = []fyne.CanvasObject{l.fill(apps)}

@@ -61,12 +61,10 @@ func (n *noticeList) strip(x control.Notice) fyne.CanvasObject {
 	}
 	var actions []fyne.CanvasObject
 	dismiss := false
-	for i, a := range x.Actions {
+	for _, a := range x.Actions {
 		w := quiet
 		if a.Action == "dismiss" {
 			dismiss, w = true, plain
-		} else if i > 0 {
-			w = quiet
 		}
 		actions = append(actions, newButton(tr(a.Label), w, func() { n.take(x, a.Action) }).compact())
 	}
@@ -76,19 +74,7 @@ func (n *noticeList) strip(x control.Notice) fyne.CanvasObject {
 	return strip(icon, t, clean(x.Title, maxLine), clean(x.Text, maxLine)+" · "+agoText(x.At, n.f.ws.o.Clock.Now()), actions...)
 }
 
-// take does what belongs to this side (showing a window, opening the browser) and leaves the rest to the agent.
+// take leaves the action to the agent; where that means a window, the agent asks for it.
 func (n *noticeList) take(x control.Notice, action string) {
-	switch action {
-	case "open_app":
-		n.f.open(x.AppID, func(err error) {
-			if err == nil {
-				n.f.tell(control.MethodNotice, control.NoticeAction{ID: x.ID, Action: "dismiss"}, nil)
-			}
-		})
-		return
-	case "review":
-		n.f.ws.Show(control.Show{Window: control.WindowApp, App: x.AppID})
-		return
-	}
 	n.f.tell(control.MethodNotice, control.NoticeAction{ID: x.ID, Action: action}, nil)
 }

@@ -42,9 +42,7 @@ func (ws *Windows) newPrompt(key string, s control.Show) {
 	f.escape = p.cancel
 	f.gone = p.cancelled
 	f.update = p.follow
-	f.win.SetContent(backdrop(centre(mutedText(tr("One moment…")))))
-	f.win.CenterOnScreen()
-	f.win.Show()
+	// The window appears when it has its question and with it its size.
 	call(f, control.MethodPrompt, control.PromptRef{Prompt: s.Prompt}, func(asked control.Prompt, err error) {
 		if err != nil {
 			p.answered = true // there is nothing to cancel
@@ -61,6 +59,8 @@ func (p *prompt) failed(err error) {
 	done := newButton(tr("Close"), quiet, p.close)
 	p.win.SetContent(backdrop(pad(vbox(18, strip("warning", toneRisk, what, hint), centre(done)), 28, 24, 24, 24)))
 	p.win.Resize(fyne.NewSize(promptWidth, 220))
+	p.win.CenterOnScreen()
+	p.win.Show()
 }
 
 func (p *prompt) draw(asked control.Prompt) {
@@ -140,6 +140,8 @@ func (p *prompt) draw(asked control.Prompt) {
 	), 12, 20, 14, 20)
 	p.win.SetContent(backdrop(withFoot(p.page, foot)))
 	p.win.Resize(fyne.NewSize(promptWidth, min(p.page.heightFor(promptWidth)+heightOf(foot, promptWidth), promptHighest)))
+	p.win.CenterOnScreen()
+	p.win.Show()
 	p.relayout()
 	p.arm()
 }

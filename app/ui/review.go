@@ -42,7 +42,6 @@ func (ws *Windows) newReview(key string, s control.Show) {
 	default:
 		r.stage()
 	}
-	f.win.CenterOnScreen()
 	f.win.Show()
 }
 
@@ -70,6 +69,7 @@ func (r *review) content(body *fyne.Container, buttonRow fyne.CanvasObject) {
 	r.win.SetContent(backdrop(withFoot(r.page, r.foot)))
 	h := r.page.heightFor(reviewWidth) + heightOf(r.foot, reviewWidth)
 	r.win.Resize(fyne.NewSize(reviewWidth, min(h, reviewHighest)))
+	r.win.CenterOnScreen() // it grew or shrank
 	r.relayout()
 }
 

@@ -233,7 +233,7 @@ func breachText(b *control.Breach) string {
 func wallsText(w control.Walls) (title, text string, t tone, icon string) {
 	switch w.Level {
 	case "full":
-		return tr("Fully fenced in"), tr("Every limit is enforced twice: by the runtime and by the system."), toneGood, "shield"
+		return tr("Fully fenced in"), tr("Every wall that Paddock knows of holds on this computer."), toneGood, "shield"
 	case "partial":
 		return tr("Partly fenced in"), openText(w), toneWarn, "shield"
 	}
