@@ -9,7 +9,7 @@ import (
 // sampleIcon is the icon of the app in the samples.
 var sampleIcon = control.Icon{MIME: "image/svg+xml", Data: []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><defs><linearGradient id="g" x1="0" y1="0" x2="0" y2="1"><stop offset="0" stop-color="#22c58b"/><stop offset="1" stop-color="#0f8f7a"/></linearGradient></defs><rect width="64" height="64" rx="15" ry="15" fill="url(#g)"/><rect x="16" y="13" width="31" height="38" rx="5" ry="5" fill="#fff"/><path d="M22 23h19M22 30.500h19M22 38h12" stroke="#0f8f7a" stroke-width="3.200" stroke-linecap="round"/><path d="M38 47l11-11 4 4-11 11-5 1z" fill="#ffd166"/></svg>`)}
 
-var weatherIcon = control.Icon{MIME: "image/svg+xml", Data: []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" rx="15" ry="15" fill="#3b6ef5"/><circle cx="40" cy="25" r="10" fill="#ffd166"/><path d="M18 46a9 9 0 0 1 1-18 12 12 0 0 1 22 4 8 8 0 0 1 2 14z" fill="#fff"/></svg>`)}
+var weatherIcon = control.Icon{MIME: "image/svg+xml", Data: []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" rx="15" ry="15" fill="#3b6ef5"/><circle cx="40" cy="25" r="10" fill="#ffd166"/><circle cx="21" cy="39" r="8" fill="#fff"/><circle cx="31" cy="34" r="10" fill="#fff"/><circle cx="42" cy="40" r="7" fill="#fff"/><rect x="21" y="37" width="22" height="10" fill="#fff"/></svg>`)}
 
 var feedsIcon = control.Icon{MIME: "image/svg+xml", Data: []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" rx="15" ry="15" fill="#f2762e"/><circle cx="21" cy="44" r="4.500" fill="#fff"/><path d="M17 29a18 18 0 0 1 18 18M17 18a29 29 0 0 1 29 29" stroke="#fff" stroke-width="5" stroke-linecap="round" fill="none"/></svg>`)}
 
