@@ -17,7 +17,7 @@ import (
 // kernelAttempts are made with Deno's own wall taken down (--allow-all). They print one JSON object. sc makes raw
 // system calls, which an app could do only if it had broken out of V8.
 const kernelAttempts = `
-const { secret, data, app, socket, abstract, victim, tcp, connect, only } = JSON.parse(Deno.args[0]);
+const { secret, data, app, socket, abstract, victim, tcp, connect, elsewhere, only } = JSON.parse(Deno.args[0]);
 const results = {};
 async function attempt(name, fn) {
   try { results[name] = "allowed: " + await fn(); } catch (e) { results[name] = "refused: " + String(e).split("\n")[0]; }
@@ -30,8 +30,8 @@ await attempt("another process's environment", () => Deno.readFileSync("/proc/" 
 await attempt("the parent's command line", () => Deno.readTextFileSync("/proc/" + Deno.ppid + "/cmdline"));
 await attempt("write beside", () => Deno.writeTextFileSync(secret + ".new", "x"));
 await attempt("empty a file beside", () => Deno.truncateSync(secret, 0));
-await attempt("write /tmp", () => Deno.writeTextFileSync("/tmp/paddock-attack-" + Deno.pid, "x"));
-await attempt("write /dev/shm", () => Deno.writeTextFileSync("/dev/shm/paddock-attack", "x"));
+await attempt("write in the temporary folder", () => Deno.writeTextFileSync(elsewhere + "/x", "x"));
+await attempt("write in shared memory", () => { Deno.writeTextFileSync("/dev/shm/paddock-attack-" + Deno.pid, "x"); Deno.removeSync("/dev/shm/paddock-attack-" + Deno.pid); });
 await attempt("write the app's folder", () => Deno.writeTextFileSync(app + "/new.js", "x"));
 await attempt("symbolic link", () => { Deno.symlinkSync(secret, data + "/l"); return Deno.readTextFileSync(data + "/l"); });
 await attempt("hard link", () => { Deno.linkSync(secret, data + "/h"); return Deno.readTextFileSync(data + "/h"); });
@@ -184,7 +184,7 @@ func TestKernelWallAlone(t *testing.T) {
 		}
 		results := behindKernelWall(t, o, spec, map[string]any{
 			"secret": secret, "data": spec.DataDir, "app": spec.AppDir, "socket": socket, "abstract": abstract,
-			"only": only, "victim": victim.Process.Pid, "tcp": tcp.Addr().(*net.TCPAddr).Port, "connect": egress,
+			"only": only, "elsewhere": t.TempDir(), "victim": victim.Process.Pid, "tcp": tcp.Addr().(*net.TCPAddr).Port, "connect": egress,
 		}, walled)
 		if text, err := os.ReadFile(secret); walled && (err != nil || string(text) != "the secret") {
 			t.Errorf("the secret holds %q, %v", text, err)

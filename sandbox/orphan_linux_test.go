@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"paddock/sandbox/wall"
 )
 
 // agentMode in the environment makes the test program act as an agent that launches one app and waits to be killed.
@@ -304,5 +306,26 @@ func TestHealth(t *testing.T) {
 	var failed *StartError
 	if !errors.As(err, &failed) || failed.Reason != StartDeadline || !errors.Is(err, errNotHealthy) {
 		t.Errorf("launch: %v, want a failed health check", err)
+	}
+}
+
+// A required wall that cannot be had refuses the launch, and says which door would have stayed open.
+func TestRequiredLevel(t *testing.T) {
+	sup := supervisorForTest(t, func(o *Options) { o.Require = wall.Full })
+	spec := specForTest(t, `export default { fetch: () => new Response("ok") };`)
+	launchForTest(t, sup, spec)
+	open := specForTest(t, `export default { fetch: () => new Response("ok") };`)
+	open.ID, open.Allow = "open", setOf(t, "net:example.com")
+	in, err := sup.Launch(t.Context(), open)
+	if wall.LandlockABI() >= 9 {
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Kill()
+		return
+	}
+	var failed *StartError
+	if !errors.As(err, &failed) || failed.Reason != StartRefused || !strings.Contains(err.Error(), "local programs") {
+		t.Errorf("launch: %v, want refused", err)
 	}
 }

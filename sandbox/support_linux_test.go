@@ -41,8 +41,11 @@ func denoForTest(t testing.TB) string {
 	return ""
 }
 
-// launcherForTest builds paddock-launch once.
+// launcherOnce builds paddock-launch, unless PADDOCK_LAUNCH names one: a user without Go can run the test program too.
 var launcherOnce = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv("PADDOCK_LAUNCH"); path != "" {
+		return path, nil
+	}
 	path := filepath.Join(testFolder, "paddock-launch")
 	build := exec.Command("go", "build", "-trimpath", "-o", path, "paddock/sandbox/launch")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

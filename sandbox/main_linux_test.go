@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"testing"
+
+	"go.uber.org/goleak"
 )
 
 // testFolder holds what is built once for all tests of the package.
@@ -25,5 +27,9 @@ func TestMain(m *testing.M) {
 	testFolder = dir
 	code := m.Run()
 	_ = os.RemoveAll(dir)
+	if err := goleak.Find(); code == 0 && err != nil {
+		fmt.Fprintln(os.Stderr, "left running after all tests:", err)
+		code = 1
+	}
 	os.Exit(code)
 }
