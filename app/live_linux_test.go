@@ -11,8 +11,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -419,4 +421,44 @@ func newSite(t *testing.T) string {
 	go func() { defer close(done); _ = s.Serve(ln) }()
 	t.Cleanup(func() { s.Close(); <-done })
 	return ln.Addr().String()
+}
+
+// TestClosedSocketMeansEnded: who finds the socket of an app closed and asks again gets the next instance,
+// not the word that the one which has just died does not answer.
+func TestClosedSocketMeansEnded(t *testing.T) {
+	l := newLive(t, nil)
+	l.install(write(t, "org.example.test", 1, "{}", fetcher))
+	get := l.visit(control.Open{App: "test-dev"})
+	info, err := l.Info(t.Context(), control.AppRef{App: "test-dev"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	install := filepath.Base(filepath.Dir(info.Paths.Data))
+	for range 2 { // a third death would be answered by a pause
+		_, pid := get("/pid")
+		up, err := l.Wake(t.Context(), install)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := strconv.Atoi(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(n, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		for err == nil {
+			var c net.Conn
+			if c, err = up.Dial(t.Context()); err == nil {
+				_ = c.Close()
+			}
+		}
+		next, err := l.Wake(t.Context(), install)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next.Key() == up.Key() {
+			t.Fatal("the instance that has just ended is offered again")
+		}
+	}
 }

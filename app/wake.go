@@ -65,7 +65,24 @@ func (a *App) Wake(ctx context.Context, install string) (gateway.Upstream, error
 // upstream is a running instance as the front door sees it.
 type upstream struct{ inst *sandbox.Instance }
 
-func (u upstream) Dial(ctx context.Context) (net.Conn, error) { return u.inst.Dial(ctx) }
+// Dial connects to the instance. A closed socket is the first that is seen of a process that dies: its end is
+// waited for, so that whoever asks again gets the next instance and not this one.
+func (u upstream) Dial(ctx context.Context) (net.Conn, error) {
+	conn, err := u.inst.Dial(ctx)
+	if err != nil {
+		patience := time.NewTimer(endPatience)
+		defer patience.Stop()
+		select {
+		case <-u.inst.Done():
+		case <-patience.C: // alive, then, and only too busy to accept
+		case <-ctx.Done():
+		}
+	}
+	return conn, err
+}
+
+// endPatience is how long the end of a process may take from its closed socket to its exit.
+const endPatience = 2 * time.Second
 
 func (u upstream) Key() string {
 	return u.inst.ID() + "/" + strconv.Itoa(u.inst.PID()) + "/" + strconv.FormatInt(u.inst.StartedAt().UnixNano(), 36)
