@@ -21,7 +21,7 @@ func LeftOut(name string, folder bool) string {
 		return "it looks like a secret"
 	case strings.HasPrefix(base, "."):
 		return "hidden"
-	case folder && base == "node_modules":
+	case base == "node_modules": // a folder, or a link to one that several apps share
 		return "packages are bundled into the app's one module"
 	case !folder && (strings.HasSuffix(base, ".paddock") || strings.HasSuffix(base, ".minisig")):
 		return "it is a bundle or a signature"

@@ -194,6 +194,12 @@ func TestOpenFolder(t *testing.T) {
 	if err != nil || again.SHA256 != s.SHA256 {
 		t.Errorf("the same folder has another hash: %v", err)
 	}
+	if err := errors.Join(os.RemoveAll(filepath.Join(dir, "node_modules")), os.Symlink("/", filepath.Join(dir, "node_modules"))); err != nil {
+		t.Fatal(err)
+	}
+	if again, err = openSource(t, dir, Options{Dev: true}); err != nil || again.SHA256 != s.SHA256 {
+		t.Errorf("linked packages change the app: %v", err)
+	}
 	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "link")); err != nil {
 		t.Fatal(err)
 	}

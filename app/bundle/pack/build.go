@@ -108,6 +108,10 @@ func baseOptions(dir string) api.BuildOptions {
 		Define:        map[string]string{"process.env.NODE_ENV": `"production"`},
 		JSX:           api.JSXAutomatic,
 	}
+	// Packages behind a link would be named by where they really lie, in comments and traces: paths of this machine.
+	if info, err := os.Lstat(filepath.Join(dir, "node_modules")); err == nil && info.Mode()&os.ModeSymlink != 0 {
+		o.PreserveSymlinks = true
+	}
 	// Without one of its own, a folder would get the settings of a folder above it.
 	if _, err := os.Stat(filepath.Join(dir, "tsconfig.json")); err == nil {
 		o.Tsconfig = filepath.Join(dir, "tsconfig.json")

@@ -228,7 +228,7 @@ func TestReproducible(t *testing.T) {
 		t.Fatal(err)
 	}
 	var sums []string
-	for i, place := range []string{"one", "two/deeper/still", "three"} {
+	for i, place := range []string{"one", "two/deeper/still", "three", "four/deeper"} {
 		base := t.TempDir()
 		dir := filepath.Join(base, filepath.FromSlash(place))
 		writeFiles(t, dir, files)
@@ -251,6 +251,12 @@ func TestReproducible(t *testing.T) {
 			}
 			dir = link
 		}
+		if i == 3 { // packages that several apps share
+			packages := filepath.Join(dir, "node_modules")
+			if err := errors.Join(os.Rename(packages, filepath.Join(base, "shared")), os.Symlink(filepath.Join(base, "shared"), packages)); err != nil {
+				t.Fatal(err)
+			}
+		}
 		old := setUmask(i * 0o27)
 		r, err := Pack(context.Background(), dir, Options{Out: filepath.Join(base, "out.paddock"), Key: secret})
 		setUmask(old)
@@ -262,7 +268,7 @@ func TestReproducible(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if sums[0] != sums[1] || sums[0] != sums[2] {
+	if sums[0] != sums[1] || sums[0] != sums[2] || sums[0] != sums[3] {
 		t.Errorf("the same files give different bytes: %v", sums)
 	}
 }
