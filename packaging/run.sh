@@ -17,7 +17,7 @@ finish() {
   # An agent that cannot end within 20 s is killed; its apps go with it (parent-death signal).
   if [ -n "$agent" ]; then
     # Waiting with read, on a pipe that nobody writes to: a sleep would outlive its killed shell.
-    (read -r -t 20 <>"$temp/never" || kill -KILL "$agent" 2>/dev/null && say "the agent did not end and was killed") &
+    (read -r -t 20 -u "$never" || kill -KILL "$agent" 2>/dev/null && say "the agent did not end and was killed") &
     local late=$!
     wait "$agent" || true
     kill "$late" 2>/dev/null || true
@@ -39,7 +39,7 @@ first_line() {
 # blocks and the program never meets a closed pipe. The example server reads a pipe whose only writer is
 # this script, and ends when that closes: it cannot outlive the script, however that ends.
 mkfifo "$temp/agent" "$temp/server" "$temp/hold" "$temp/never"
-exec {agent_out}<>"$temp/agent" {server_out}<>"$temp/server" {hold}<>"$temp/hold"
+exec {agent_out}<>"$temp/agent" {server_out}<>"$temp/server" {hold}<>"$temp/hold" {never}<>"$temp/never"
 
 headless=()
 [ -n "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ] || headless=(--headless)
