@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -19,12 +20,15 @@ const (
 	stallTimeout    = 120 * time.Second // an upload that the app does not take
 	continueTimeout = time.Second       // how long a client that expects 100-continue waits for the app's word
 	maxInterim      = 8                 // 1xx answers before the answer
+	// maxAttempts is enough for an app that dies while it is asked: a connection of before, a new one that it never
+	// looks at, none any more, the next instance.
+	maxAttempts = 4
 )
 
 // failure says how far an exchange came, which decides whether it may be tried again.
 type failure struct {
 	err   error
-	fresh bool // on a connection made for it, so not for having been idle too long
+	fresh bool // on a connection made for it that the app took, so neither idle for too long nor left by a dying app
 	safe  bool // nothing of the body was read and the method may be repeated
 }
 
@@ -70,7 +74,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 		if a.hasBody {
 			w.Header().Set("Connection", "close") // part of the body may be unread
 		}
-		if !failed.safe || attempt == 3 {
+		if !failed.safe || attempt == maxAttempts {
 			g.refuse(w, r, s, errStopped)
 			return
 		}
@@ -100,7 +104,7 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 
 	writeHead(l.bw, r, a)
 	if err := l.bw.Flush(); err != nil {
-		return &failure{err: fmt.Errorf("send request: %w", err), fresh: !l.reused, safe: true}
+		return &failure{err: fmt.Errorf("send request: %w", err), fresh: !l.reused && !unread(err), safe: true}
 	}
 	var body *upload
 	if a.hasBody {
@@ -113,7 +117,7 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 	resp, err := readAnswer(l, r, a, body)
 	if err != nil {
 		safe := repeatable(r) && body == nil && !errors.Is(err, errOdd)
-		return &failure{err: fmt.Errorf("read answer: %w", err), fresh: !l.reused, safe: safe}
+		return &failure{err: fmt.Errorf("read answer: %w", err), fresh: !l.reused && !unread(err), safe: safe}
 	}
 	if body != nil {
 		body.answered()
@@ -155,6 +159,12 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 		s.pool.put(l, keepFor(resp.Header))
 	}
 	return nil
+}
+
+// unread reports whether the app closed a connection with the request, or the rest of it, still in it. A Unix socket
+// tells this from an app that took the request and ended: then there is an ordinary end (af_unix.c, unix_release_sock).
+func unread(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // repeatable reports whether a request may be sent a second time when a connection ended before any answer.

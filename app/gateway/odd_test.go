@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -175,6 +176,45 @@ func TestReplaced(t *testing.T) {
 	asked.Store(0)
 	if res := r.raw(r.lines("POST /", "Content-Length: 0")); res.StatusCode != 502 || asked.Load() != 1 {
 		t.Errorf("a write was sent again: %s after %d", res.Status, asked.Load())
+	}
+}
+
+// dyingInstance is one whose socket still takes a connection that nobody will ever look at.
+type dyingInstance struct {
+	instance
+	once     sync.Once
+	listener net.Listener
+	dead     atomic.Bool
+}
+
+func (d *dyingInstance) Dial(ctx context.Context) (net.Conn, error) {
+	c, err := d.instance.Dial(ctx)
+	if err != nil {
+		d.dead.Store(true)
+		return nil, err
+	}
+	d.once.Do(func() { err = d.listener.Close() })
+	return c, err
+}
+
+// TestDying: a request that an app never saw, because it came in the moment of its death, is for the next instance.
+func TestDying(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dying := &dyingInstance{instance: instance{path: path, key: "dying"}, listener: l}
+	living := serveApp(t, hello("new"))
+	r := newRig(t, living)
+	r.back.wake = func(context.Context, string) (Upstream, error) {
+		if dying.dead.Load() {
+			return living, nil
+		}
+		return dying, nil
+	}
+	if res := r.get("/"); res.body != "new" {
+		t.Errorf("%s %q", res.Status, res.body)
 	}
 }
 
