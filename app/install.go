@@ -385,8 +385,10 @@ func (a *App) commit(ctx context.Context, s *stage, in control.Commit) (control.
 			a.log.Warn("restart after the update", "app", rec.AppID, "err", err)
 		}
 	}
-	a.notify(control.Notice{Code: "installed", Severity: "info", AppID: rec.AppID, Title: rec.Name + " is installed", Text: "Version " + rec.Version + ". It has no rights that you did not give it.",
-		Actions: []control.NoticeChoice{{Action: "open_app", Label: "Show"}, {Action: "dismiss", Label: "Dismiss"}}}, rec.Install)
+	a.notify(control.Notice{
+		Code: "installed", Severity: "info", AppID: rec.AppID, Title: rec.Name + " is installed", Text: "Version " + rec.Version + ". It has no rights that you did not give it.",
+		Actions: []control.NoticeChoice{{Action: "open_app", Label: "Show"}, {Action: "dismiss", Label: "Dismiss"}},
+	}, rec.Install)
 	return a.installResult(next, answers), nil
 }
 

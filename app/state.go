@@ -184,8 +184,10 @@ func (a *App) Message(install string, m sandbox.Message) sandbox.Message {
 			asks, name, id := app.rec.Asks[p.String()], app.rec.Name, app.rec.AppID
 			a.mu.Unlock()
 			if asks < 2 {
-				a.notify(control.Notice{Code: "permission_needed", Severity: "info", AppID: id, Title: name + " asks for a permission", Text: "It would like to use " + p.String() + ".",
-					Actions: []control.NoticeChoice{{Action: "review", Label: "Review"}, {Action: "dismiss", Label: "Not now"}}}, install)
+				a.notify(control.Notice{
+					Code: "permission_needed", Severity: "info", AppID: id, Title: name + " asks for a permission", Text: "It would like to use " + p.String() + ".",
+					Actions: []control.NoticeChoice{{Action: "review", Label: "Review"}, {Action: "dismiss", Label: "Not now"}},
+				}, install)
 			}
 		}
 	}

@@ -476,8 +476,23 @@ func (d fakeDNS) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, e
 // TestAddressesAfterResolution shows that names are judged by where they lead, before a byte is sent.
 func TestAddressesAfterResolution(t *testing.T) {
 	for _, addrs := range [][]string{
-		{"127.0.0.1"}, {"::1"}, {"10.1.2.3"}, {"172.16.0.1"}, {"192.168.1.1"}, {"169.254.169.254"}, {"100.64.1.1"}, {"224.0.0.251"}, {"0.0.0.0"},
-		{"255.255.255.255"}, {"fe80::1"}, {"fd12::1"}, {"ff02::1"}, {"::"}, {"::ffff:127.0.0.1"}, {"64:ff9b::7f00:1"}, {"2002:7f00:1::"},
+		{"127.0.0.1"},
+		{"::1"},
+		{"10.1.2.3"},
+		{"172.16.0.1"},
+		{"192.168.1.1"},
+		{"169.254.169.254"},
+		{"100.64.1.1"},
+		{"224.0.0.251"},
+		{"0.0.0.0"},
+		{"255.255.255.255"},
+		{"fe80::1"},
+		{"fd12::1"},
+		{"ff02::1"},
+		{"::"},
+		{"::ffff:127.0.0.1"},
+		{"64:ff9b::7f00:1"},
+		{"2002:7f00:1::"},
 		{"93.184.216.34", "127.0.0.1"}, // one bad one is enough
 	} {
 		_, err := openSource(t, "https://rebind.example/x", Options{Limits: quick, Resolver: fakeDNS{"rebind.example": addrs}})

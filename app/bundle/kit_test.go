@@ -3,6 +3,7 @@ package bundle
 import (
 	"archive/zip"
 	"bytes"
+	"compress/flate"
 	"context"
 	"encoding/binary"
 	"encoding/json"
@@ -16,8 +17,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"compress/flate"
 
 	"aead.dev/minisign"
 )

@@ -270,8 +270,10 @@ func TestParseManifestRefuses(t *testing.T) {
 		"migrate path":          {set("data", obj("schema", 1, "migrate", "/m.js")), "data.migrate", "path inside"},
 		"exclude":               {set("data", obj("schema", 1, "backup", obj("exclude", list("../*")))), "data.backup.exclude[0]", "below"},
 		"update http":           {set("update", obj("manifest_url", "http://example.org")), "update.manifest_url", "https"},
-		"lineage twice": {set("lineage", list(obj("old_key", "AA", "new_key", "BB", "seq", 1, "sig", "CC"), obj("old_key", "AA", "new_key", "DD", "seq", 1, "sig", "CC"))),
-			"lineage[1].seq", "once"},
+		"lineage twice": {
+			set("lineage", list(obj("old_key", "AA", "new_key", "BB", "seq", 1, "sig", "CC"), obj("old_key", "AA", "new_key", "DD", "seq", 1, "sig", "CC"))),
+			"lineage[1].seq", "once",
+		},
 		"meta key":   {set("_meta", obj("tool", obj())), "_meta.tool", "reverse-DNS"},
 		"meta value": {set("_meta", obj("org.example", 1)), `_meta["org.example"]`, "object"},
 	} {
@@ -339,10 +341,17 @@ func TestAllProblemsAtOnce(t *testing.T) {
 		m["permissions"] = map[string]any{
 			"run": true,
 			"network": []any{
-				map[string]any{"host": "a.org", "reason": "r"}, map[string]any{"host": "localhost", "port": "x", "reason": "r"},
-				map[string]any{"host": "b.org", "reason": "r"}, map[string]any{"host": "c.org", "reason": "r"}, map[string]any{"host": "d.org", "reason": "r"},
-				map[string]any{"host": "e.org", "reason": "r"}, map[string]any{"host": "f.org", "reason": "r"}, map[string]any{"host": "g.org", "reason": "r"},
-				map[string]any{"host": "h.org", "reason": "r"}, map[string]any{"host": "i.org", "reason": "r"}, map[string]any{"host": "127.1", "reason": "r"},
+				map[string]any{"host": "a.org", "reason": "r"},
+				map[string]any{"host": "localhost", "port": "x", "reason": "r"},
+				map[string]any{"host": "b.org", "reason": "r"},
+				map[string]any{"host": "c.org", "reason": "r"},
+				map[string]any{"host": "d.org", "reason": "r"},
+				map[string]any{"host": "e.org", "reason": "r"},
+				map[string]any{"host": "f.org", "reason": "r"},
+				map[string]any{"host": "g.org", "reason": "r"},
+				map[string]any{"host": "h.org", "reason": "r"},
+				map[string]any{"host": "i.org", "reason": "r"},
+				map[string]any{"host": "127.1", "reason": "r"},
 			},
 		}
 	}))

@@ -57,8 +57,10 @@ func TestBadChildren(t *testing.T) {
 	})
 	t.Run("over its CPU", func(t *testing.T) {
 		m := m.with(t)
-		must[okayInstall](m, "install", m.pack(source{id: "org.example.spin", manifest: map[string]any{"resources": map[string]any{"memory_mb": 128, "cpu_percent": 10, "disk_mb": 64}},
-			main: `export default { fetch(r: Request) { if (new URL(r.url).pathname === "/spin") for (;;) ; return new Response("ok"); } };`}, key))
+		must[okayInstall](m, "install", m.pack(source{
+			id: "org.example.spin", manifest: map[string]any{"resources": map[string]any{"memory_mb": 128, "cpu_percent": 10, "disk_mb": 64}},
+			main: `export default { fetch(r: Request) { if (new URL(r.url).pathname === "/spin") for (;;) ; return new Response("ok"); } };`,
+		}, key))
 		visit(t, a.gateway, must[opened](m, "open", "spin")).try("/spin", deadline)
 		if run := lastRun(m, "spin"); run.Reason != "over_budget" || run.Breach == nil || run.Breach.Budget != "cpu" || run.Breach.Measured < run.Breach.Limit {
 			t.Fatalf("history: %+v %+v", run, run.Breach)
@@ -97,8 +99,10 @@ func TestBadChildren(t *testing.T) {
 	})
 	t.Run("never answers", func(t *testing.T) {
 		m := m.with(t)
-		must[okayInstall](m, "install", m.pack(source{id: "org.example.mute", manifest: map[string]any{"serve": map[string]any{"mode": "server", "entry": "main.ts", "ready_timeout_s": 2}},
-			main: `await new Promise(() => { setInterval(() => {}, 1000); }); export default { fetch() { return new Response("never"); } };`}, key))
+		must[okayInstall](m, "install", m.pack(source{
+			id: "org.example.mute", manifest: map[string]any{"serve": map[string]any{"mode": "server", "entry": "main.ts", "ready_timeout_s": 2}},
+			main: `await new Promise(() => { setInterval(() => {}, 1000); }); export default { fetch() { return new Response("never"); } };`,
+		}, key))
 		m.refused(6, "open", "mute")
 		if run := lastRun(m, "mute"); run.Reason != "start_failed" {
 			t.Fatalf("history: %+v", run)

@@ -63,7 +63,8 @@ func TestCompose(t *testing.T) {
 				{ID: "n0", Title: "Installed", Severity: "info", At: time.Unix(9, 0)},
 				{ID: "n1", Title: "Old", Severity: "error", At: time.Unix(1, 0)},
 				{ID: "n2", Title: "Feeds was stopped", Severity: "warning", At: time.Unix(2, 0), Actions: []control.NoticeChoice{
-					{Action: "dismiss", Label: "Keep stopped"}, {Action: "restart", Label: "Start again"}, {Action: "raise", Label: "Raise the limit"}}},
+					{Action: "dismiss", Label: "Keep stopped"}, {Action: "restart", Label: "Start again"}, {Action: "raise", Label: "Raise the limit"},
+				}},
 				{ID: "n3", Code: "permission_needed", Title: "Same as the prompt", Severity: "warning", At: time.Unix(3, 0)},
 			}},
 			want: append(append([]string{

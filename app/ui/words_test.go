@@ -403,9 +403,24 @@ func TestContrast(t *testing.T) {
 			return color.NRGBA{m(a.R, b.R), m(a.G, b.G), m(a.B, b.B), 255}
 		}
 		for _, c := range []struct{ text, on, below fyne.ThemeColorName }{
-			{colText, colCanvas, colCanvas}, {colText, colCard, colCard}, {colMuted, colCanvas, colCanvas}, {colMuted, colCard, colCard}, {colMuted, colQuiet, colCanvas},
-			{colOnAccent, colAccent, colCard}, {colRisk, colRiskBg, colCard}, {colWarn, colWarnBg, colCard}, {colWarn, colCard, colCard}, {colGood, colGoodBg, colCard},
-			{colText, colRiskBg, colCanvas}, {colMuted, colWarnBg, colCanvas}, {colMuted, colRiskBg, colCanvas}, {colMuted, colCalmBg, colCanvas}, {colCalm, colWarnBg, colCanvas}, {colCalm, colCalmBg, colCanvas}, {colCalm, colCard, colCard}, {colText, colSegment, colCard},
+			{colText, colCanvas, colCanvas},
+			{colText, colCard, colCard},
+			{colMuted, colCanvas, colCanvas},
+			{colMuted, colCard, colCard},
+			{colMuted, colQuiet, colCanvas},
+			{colOnAccent, colAccent, colCard},
+			{colRisk, colRiskBg, colCard},
+			{colWarn, colWarnBg, colCard},
+			{colWarn, colCard, colCard},
+			{colGood, colGoodBg, colCard},
+			{colText, colRiskBg, colCanvas},
+			{colMuted, colWarnBg, colCanvas},
+			{colMuted, colRiskBg, colCanvas},
+			{colMuted, colCalmBg, colCanvas},
+			{colCalm, colWarnBg, colCanvas},
+			{colCalm, colCalmBg, colCanvas},
+			{colCalm, colCard, colCard},
+			{colText, colSegment, colCard},
 		} {
 			least := 4.5
 			if c.text == colOnAccent || c.text == colCalm {

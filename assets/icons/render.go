@@ -133,8 +133,10 @@ func dib(img *image.NRGBA) []byte {
 	size := img.Bounds().Dx()
 	maskRow := (size + 31) / 32 * 4
 	var b bytes.Buffer
-	header := []any{uint32(40), int32(size), int32(2 * size), uint16(1), uint16(32), uint32(0),
-		uint32(size*size*4 + size*maskRow), int32(0), int32(0), uint32(0), uint32(0)}
+	header := []any{
+		uint32(40), int32(size), int32(2 * size), uint16(1), uint16(32), uint32(0),
+		uint32(size*size*4 + size*maskRow), int32(0), int32(0), uint32(0), uint32(0),
+	}
 	for _, v := range header {
 		_ = binary.Write(&b, binary.LittleEndian, v) // a bytes.Buffer does not fail
 	}
