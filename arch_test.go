@@ -47,6 +47,7 @@ var mayImport = map[string][]string{
 	"packaging/licenses": {"assets", "packaging"},
 	"packaging/serve":    {"app/bundle", "app/bundle/pack", "assets"},
 	"sandbox":            {"sandbox/permission", "sandbox/egress", "sandbox/entry", "sandbox/wall"},
+	"sandbox/attack":     {}, // tests only, against the walls
 	"sandbox/egress":     {"sandbox/permission"},
 	"sandbox/entry":      {},
 	"sandbox/launch":     {"sandbox/wall"},

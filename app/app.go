@@ -151,7 +151,7 @@ func (a *App) Close() error {
 	a.mu.Unlock()
 	stop, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	a.endAll(stop, sandboxHostClosed)
+	a.StopAll(stop)
 	a.cancel()
 	a.desktop.close()
 	a.tasks.Wait()

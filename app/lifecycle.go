@@ -38,21 +38,19 @@ func (a *App) endSession(app *installed) {
 	a.front.Set(a.doorEntry(app))
 }
 
-// endLocked stops the instance, if any, and waits for its end. The caller holds app.lifecycle.
+// endLocked stops the instance, if any, and waits until its end is recorded. The caller holds app.lifecycle.
 func (a *App) endLocked(ctx context.Context, app *installed) error {
+	return a.endWith(app, func(inst *sandbox.Instance) error { return inst.Stop(ctx) })
+}
+
+func (a *App) endWith(app *installed, end func(*sandbox.Instance) error) error {
 	a.mu.Lock()
 	inst, noted := app.inst, app.noted
 	a.mu.Unlock()
 	if inst == nil {
 		return nil
 	}
-	err := inst.Stop(ctx)
-	if ctx.Err() != nil {
-		inst.Kill()
-		<-inst.Done()
-		err = nil
-	}
-	if err != nil {
+	if err := end(inst); err != nil {
 		return fmt.Errorf("stop %s: %w", app.rec.AppID, err)
 	}
 	<-noted
@@ -114,13 +112,8 @@ func (a *App) relaunchLocked(ctx context.Context, app *installed) error {
 	return err
 }
 
-// sandboxHostClosed is the reason that history shows for apps that ended with the agent.
-const sandboxHostClosed = sandbox.HostClosed
-
-// StopAll ends every app and waits.
-func (a *App) StopAll(ctx context.Context) { a.endAll(ctx, sandbox.Stopped) }
-
-func (a *App) endAll(ctx context.Context, why sandbox.Reason) {
+// StopAll ends every app, because the agent ends, and waits. Apps may tidy up first.
+func (a *App) StopAll(ctx context.Context) {
 	a.mu.Lock()
 	all := a.sortedLocked()
 	a.mu.Unlock()
@@ -129,8 +122,8 @@ func (a *App) endAll(ctx context.Context, why sandbox.Reason) {
 		wait.Go(func() {
 			app.lifecycle.Lock()
 			defer app.lifecycle.Unlock()
-			if err := a.endLocked(ctx, app); err != nil {
-				a.log.Error("end an app", "app", app.rec.AppID, "why", why, "err", err)
+			if err := a.endWith(app, func(inst *sandbox.Instance) error { return inst.Shutdown(ctx) }); err != nil {
+				a.log.Error("end an app", "app", app.rec.AppID, "err", err)
 			}
 		})
 	}

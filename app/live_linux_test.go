@@ -409,6 +409,27 @@ func TestEndsAreRecorded(t *testing.T) {
 	}
 }
 
+// TestAgentEndIsGraceful: an app may tidy up when the agent ends, and history says who ended it.
+func TestAgentEndIsGraceful(t *testing.T) {
+	l := newLive(t, nil)
+	l.install(write(t, "org.example.test", 1, "{}", `Deno.addSignalListener("SIGTERM", () => { Deno.writeTextFileSync("farewell", "tidy"); Deno.exit(0); });
+		export default { fetch() { return new Response("ok"); } };`))
+	get := l.visit(control.Open{App: "test-dev"})
+	get("/")
+	info, err := l.Info(t.Context(), control.AppRef{App: "test-dev"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.StopAll(t.Context())
+	if text, err := os.ReadFile(filepath.Join(info.Paths.Data, "farewell")); err != nil || string(text) != "tidy" {
+		t.Errorf("the app could not tidy up: %q %v", text, err)
+	}
+	h, err := l.History(t.Context(), control.AppRef{App: "test-dev"})
+	if err != nil || len(h) != 1 || h[0].Reason != "host_closed" {
+		t.Errorf("history: %+v %v", h, err)
+	}
+}
+
 // newSite is a server that says for which host it was asked; it returns its address.
 func newSite(t *testing.T) string {
 	t.Helper()

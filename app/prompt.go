@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 
 	"paddock/app/bundle"
@@ -326,10 +327,22 @@ func (a *App) technical(ctx context.Context, app *installed, res permission.Reso
 	if err != nil {
 		return nil, fmt.Errorf("work out the flags: %w", err)
 	}
+	for i := range lines {
+		lines[i] = shorten(lines[i])
+	}
 	for _, w := range a.probe(ctx).Walls {
 		lines = append(lines, fmt.Sprintf("# %s: %s %s", w.Name, w.State, w.Why))
 	}
 	return lines, nil
+}
+
+// shorten keeps a line readable: “any site” names every top-level domain, some 13,000 characters of them.
+func shorten(line string) string {
+	const most, ends = 600, 200
+	if len(line) <= most {
+		return line
+	}
+	return fmt.Sprintf("%s … (%d characters more) … %s", strings.ToValidUTF8(line[:ends], ""), len(line)-2*ends, strings.ToValidUTF8(line[len(line)-ends:], ""))
 }
 
 // caps are the most that a user may set.

@@ -44,16 +44,21 @@ func BenchmarkLaunch(b *testing.B) {
 			if err := cmd.Start(); err != nil {
 				b.Fatal(err)
 			}
-			for {
+			poll := time.NewTicker(time.Millisecond)
+			deadline := time.After(time.Minute)
+			for answered := false; !answered; {
 				if conn, err := net.Dial("unix", paths.Socket); err == nil {
-					in := &Instance{}
 					_ = conn.Close()
-					if status, _, err := in.get(b.Context(), paths.Socket, "/.paddock/ready"); err == nil && status == 200 {
-						break
-					}
+					status, _, err := (&Instance{}).get(b.Context(), paths.Socket, "/.paddock/ready")
+					answered = err == nil && status == 200
 				}
-				time.Sleep(time.Millisecond)
+				select {
+				case <-poll.C:
+				case <-deadline:
+					b.Fatal("plain Deno does not answer")
+				}
 			}
+			poll.Stop()
 			b.StopTimer()
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()

@@ -174,9 +174,10 @@ func kernelRelease() string {
 	return unix.ByteSliceToString(u.Release[:])
 }
 
-func inodeOf(info os.FileInfo) uint64 {
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return st.Ino
+func identify(info os.FileInfo) fileIdentity {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return fileIdentity{}
 	}
-	return 0
+	return fileIdentity{device: uint64(st.Dev), inode: st.Ino, changed: time.Unix(st.Ctim.Unix())} //nolint:unconvert // Dev differs by architecture
 }

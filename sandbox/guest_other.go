@@ -67,4 +67,4 @@ func procStatus(int) (map[string]string, error) { return nil, errors.ErrUnsuppor
 func privateBytes(int) (int64, error)           { return 0, errors.ErrUnsupported }
 func dataLimitOf(int) (uint64, error)           { return 0, errors.ErrUnsupported }
 func kernelRelease() string                     { return runtime.GOOS }
-func inodeOf(os.FileInfo) uint64                { return 0 }
+func identify(os.FileInfo) fileIdentity         { return fileIdentity{} }

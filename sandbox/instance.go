@@ -110,8 +110,13 @@ func (in *Instance) Frozen() bool {
 
 // Stop asks the app to end, and ends it when it has not done so after two seconds or when ctx ends. It returns when
 // the process is gone.
-func (in *Instance) Stop(ctx context.Context) error {
-	in.want(Stopped)
+func (in *Instance) Stop(ctx context.Context) error { return in.stop(ctx, Stopped) }
+
+// Shutdown is Stop for a host that ends itself: the exit says HostClosed.
+func (in *Instance) Shutdown(ctx context.Context) error { return in.stop(ctx, HostClosed) }
+
+func (in *Instance) stop(ctx context.Context, why Reason) error {
+	in.want(why)
 	_ = in.proc.terminate()
 	_ = in.Thaw() // a frozen process gets the signal only now
 	grace := time.NewTimer(stopGrace)
@@ -191,7 +196,21 @@ func (in *Instance) spawn() error {
 	}
 	in.drains.Go(func() { in.output.drain(in.ctx, StreamOut, in.pipes[0]) })
 	in.drains.Go(func() { in.output.drain(in.ctx, StreamErr, in.pipes[1]) })
+	if in.proxy != nil {
+		in.helper.Go(in.guardProxy)
+	}
 	return nil
+}
+
+// guardProxy ends the app when the path of its proxy socket leads elsewhere: whoever replaced it would see what the
+// app sends, and would not be held to its grants (security.md, rule 9).
+func (in *Instance) guardProxy() {
+	select {
+	case <-in.proxy.Changed():
+		in.output.note("ended: its way to the network was removed or replaced")
+		in.end(Crashed)
+	case <-in.ctx.Done():
+	}
 }
 
 func closeAll(files ...*os.File) {

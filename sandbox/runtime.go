@@ -17,12 +17,19 @@ import (
 	"time"
 )
 
-// runtimeIdentity tells one state of an executable file from another without reading it.
+// runtimeIdentity tells one state of an executable file from another without reading it. The change time is the one
+// that a program cannot set back (inode(7)).
 type runtimeIdentity struct {
-	path  string
-	size  int64
-	mtime time.Time
-	inode uint64
+	path     string
+	size     int64
+	modified time.Time
+	file     fileIdentity
+}
+
+// fileIdentity is what only the file system writes; zero where it does not say.
+type fileIdentity struct {
+	device, inode uint64
+	changed       time.Time
 }
 
 // runtimeFacts is what is known about the Deno executable.
@@ -49,14 +56,15 @@ func (d *denoRuntime) inspect(path, pinned string) (runtimeFacts, error) {
 	if err != nil {
 		return runtimeFacts{}, &StartError{Reason: StartRuntimeMissing, Err: err}
 	}
-	id := runtimeIdentity{path: path, size: info.Size(), mtime: info.ModTime(), inode: inodeOf(info)}
+	id := runtimeIdentity{path: path, size: info.Size(), modified: info.ModTime(), file: identify(info)}
 	if id != d.known {
 		sum, err := hashFile(path)
 		if err != nil {
 			return runtimeFacts{}, &StartError{Reason: StartRuntimeMissing, Err: err}
 		}
 		facts := runtimeFacts{sha256: sum}
-		if runtime.GOOS == "linux" {
+		altered := pinned != "" && !strings.EqualFold(pinned, sum)
+		if runtime.GOOS == "linux" && !altered { // what was altered is not looked into
 			if facts.files, err = findLibraries(path); err != nil {
 				return runtimeFacts{}, &StartError{Reason: StartRuntimeMissing, Err: err}
 			}
