@@ -6,7 +6,8 @@
 #
 #   headless   the pinned Deno in bin/ (npm), checked by SHA-256; needs Go and npm, no system package
 #   build      the C libraries of the tray and the windows
-#   test       a virtual display, a browser, and the independent tools that tests compare with
+#   test       a virtual display, a browser, the independent tools that tests compare with, and other people's
+#              servers that tests run (npm, into .cache/servers)
 #   package    the tools that make and check the .deb
 #
 # PADDOCK_SETUP_DRY_RUN=1 prints the packages that would be installed and installs nothing.
@@ -115,6 +116,25 @@ deno() {
   say "Deno $version is in bin/"
 }
 
+# The servers that the end-to-end tests run are installed as locked. The lock file names no registry: npm uses
+# the one it is set up for. A lock file in .cache/servers means that all of it is there.
+servers() {
+  local from=app/e2e/testdata/servers to=.cache/servers f
+  cmp -s "$from/package-lock.json" "$to/package-lock.json" && return 0
+  command -v npm >/dev/null || die "npm is needed to fetch the servers that tests run: install Node.js with npm"
+  say "fetching the servers that tests run (about 50 MB)"
+  mkdir -p .cache
+  temp=$(mktemp -d "$PWD/.cache/servers.XXXXXX")
+  trap 'rm -rf "$temp"' EXIT
+  for f in package.json package-lock.json; do cp "$from/$f" "$temp/"; done
+  # Nothing of theirs runs here: they are bundled into apps, and run where apps run.
+  (cd "$temp" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error </dev/null >&2) ||
+    die "npm could not fetch the servers: check the network and the npm registry setting, then try again"
+  rm -rf "$to"
+  chmod 0755 "$temp" && mv "$temp" "$to"
+  trap - EXIT
+}
+
 groups=("$@")
 [ "${#groups[@]}" -gt 0 ] || groups=(headless build test package)
 command -v go >/dev/null || die "Go is needed (version $(awk '$1 == "go" { print $2 }' go.mod) or newer): see https://go.dev/dl/"
@@ -124,13 +144,14 @@ for group in "${groups[@]}"; do
   *) die "unknown group $group: use headless, build, test or package" ;;
   esac
 done
-wanted=()
+wanted=() npm_servers=
 for group in "${groups[@]}"; do
   case "$group" in
   headless) [ -n "${PADDOCK_SETUP_DRY_RUN:-}" ] || deno ;;
   build) wanted+=("${build_packages[@]}") ;;
-  test) wanted+=("${test_packages[@]}") ;;
+  test) wanted+=("${test_packages[@]}") npm_servers=yes ;;
   package) wanted+=("${package_packages[@]}") ;;
   esac
 done
 [ "${#wanted[@]}" -eq 0 ] || apt_install "${wanted[@]}"
+[ -z "$npm_servers" ] || [ -n "${PADDOCK_SETUP_DRY_RUN:-}" ] || servers

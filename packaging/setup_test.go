@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -14,6 +15,9 @@ import (
 	"strings"
 	"testing"
 )
+
+// servers is the folder with the list of packages that end-to-end tests run.
+const servers = "app/e2e/testdata/servers"
 
 // fresh is a machine on which nothing is installed: a copy of what set-up reads, and stand-ins for the
 // programs that would change the real machine. Each stand-in appends its name and arguments to a log.
@@ -31,17 +35,18 @@ func newFresh(t *testing.T) *fresh {
 	f := &fresh{t: t, dir: t.TempDir()}
 	f.log = filepath.Join(f.dir, "log")
 	f.path = filepath.Join(f.dir, "stand-ins")
-	for _, d := range []string{f.path, filepath.Join(f.dir, "packaging")} {
-		if err := os.Mkdir(d, 0o755); err != nil {
+	for _, d := range []string{f.path, filepath.Join(f.dir, "packaging"), filepath.Join(f.dir, servers)} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"packaging/setup.sh", "packaging/deno.json", "go.mod"} {
+	for _, name := range []string{"packaging/setup.sh", "packaging/deno.json", "go.mod", servers + "/package.json", servers + "/package-lock.json"} {
 		f.write(name, string(read(t, filepath.Join("..", name))), 0o755)
 	}
 	f.program("dpkg-query", `exit 1`) // knows no package
 	f.program("apt-get", ``)
 	f.program("sudo", `"$@"`)
+	f.program("npm", `mkdir node_modules`)
 	return f
 }
 
@@ -260,5 +265,56 @@ func TestSetupSaysWhyNpmFailed(t *testing.T) {
 	printed, _, err := f.setup(nil, "headless")
 	if err == nil || !strings.Contains(printed, "network") {
 		t.Errorf("npm failed: error %v, printed %q", err, printed)
+	}
+}
+
+func TestSetupFetchesServers(t *testing.T) {
+	f := newFresh(t)
+	f.program("dpkg-query", `printf "install ok installed"`)
+	f.program("npm", "exit 1")
+	kept := filepath.Join(f.dir, ".cache")
+	if printed, _, err := f.setup(nil, "test"); err == nil || !strings.Contains(printed, "network") {
+		t.Errorf("npm failed: error %v, printed %q", err, printed)
+	}
+	if left, err := os.ReadDir(kept); err != nil || len(left) > 0 {
+		t.Errorf("left behind: %v, error %v", left, err)
+	}
+	f.program("npm", `mkdir node_modules && echo "$PWD" >node_modules/there`)
+	if printed, calls, err := f.setup(nil, "test"); err != nil || !strings.HasPrefix(called(calls, "npm"), "npm ci ") {
+		t.Fatalf("error %v, calls %q\n%s", err, calls, printed)
+	}
+	if _, err := os.Stat(filepath.Join(kept, "servers", "node_modules", "there")); err != nil {
+		t.Error(err)
+	}
+	f.program("npm", "exit 1")
+	if printed, _, err := f.setup(nil, "test"); err != nil || printed != "" {
+		t.Errorf("the second time is not quiet: error %v, printed %q", err, printed)
+	}
+	f.write(servers+"/package-lock.json", "{}", 0o644)
+	if _, _, err := f.setup(nil, "test"); err == nil {
+		t.Error("another lock file changes nothing")
+	}
+}
+
+// Every package that set-up fetches is pinned by hash, and by no address: each machine has its own registry.
+func TestServersAreLocked(t *testing.T) {
+	var lock struct {
+		Packages map[string]map[string]any `json:"packages"`
+	}
+	if err := json.Unmarshal(read(t, filepath.Join("..", servers, "package-lock.json")), &lock); err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range lock.Packages {
+		if hash, _ := p["integrity"].(string); name != "" && !strings.HasPrefix(hash, "sha512-") {
+			t.Errorf("%s has no hash", name)
+		}
+		if p["resolved"] != nil || p["hasInstallScript"] != nil {
+			t.Errorf("%s names an address or wants to run a program", name)
+		}
+	}
+	for name, version := range lock.Packages[""]["dependencies"].(map[string]any) {
+		if text, ok := version.(string); !ok || strings.Trim(text, "0123456789.") != "" {
+			t.Errorf("%s is asked for as %v, which is no version", name, version)
+		}
 	}
 }

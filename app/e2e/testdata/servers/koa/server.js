@@ -12,8 +12,7 @@ const app = new Koa();
 app.silent = true;
 app.use(compress());
 app.use(bodyParser());
-// /files/… lies in the folder of the same name.
-app.use(files(here));
+app.use(files(join(here, "files")));
 
 const router = new Router();
 router.get("/", (ctx) => {
@@ -26,7 +25,7 @@ router.get("/landed", (ctx) => {
   ctx.body = "landed";
 });
 router.get("/redirect", (ctx) => ctx.redirect("/landed"));
-router.get("/redirect/absolute", (ctx) => ctx.redirect(`${ctx.origin}/landed`));
+router.get("/redirect/absolute", (ctx) => ctx.redirect(`${ctx.protocol}://${ctx.host}/landed`));
 router.get("/large", (ctx) => {
   ctx.type = "text";
   ctx.body = "all work and no play\n".repeat(10_000);
