@@ -230,6 +230,17 @@ func TestMeterRate(t *testing.T) {
 	}
 }
 
+func TestLocalPath(t *testing.T) {
+	for source, want := range map[string]string{
+		"file:///tmp/a%20b.paddock": "/tmp/a b.paddock", "file://localhost/x.paddock": "/x.paddock", "/x.paddock": "/x.paddock",
+		"file://elsewhere/x": "file://elsewhere/x", "https://a.example/x": "https://a.example/x", "paddock://install?url=x": "paddock://install?url=x", "": "", "file:": "file:", "%zz": "%zz",
+	} {
+		if got := localPath(source); got != want {
+			t.Errorf("%s: %s, want %s", source, got, want)
+		}
+	}
+}
+
 func TestLogFileIsBounded(t *testing.T) {
 	home := t.TempDir()
 	for range 3 { // opened again and again, it goes on

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -292,7 +294,18 @@ func (a *App) Show(_ context.Context, s control.Show) error {
 		}
 		s.App = app.rec.AppID
 	}
+	s.Source = localPath(s.Source)
 	return a.desktop.show(s)
+}
+
+// localPath is the path that a file URL names: desktops hand over what was double-clicked that way. Anything
+// else stays as it is.
+func localPath(source string) string {
+	u, err := url.Parse(source)
+	if err != nil || u.Scheme != "file" || u.Host != "" && u.Host != "localhost" || u.Path == "" {
+		return source
+	}
+	return filepath.FromSlash(u.Path)
 }
 
 func (d *desktop) close() { d.tasks.Wait() }

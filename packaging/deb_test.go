@@ -237,9 +237,9 @@ func installOnCopy(t *testing.T, deb string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundle := filepath.Join(t.TempDir(), "sample.paddock")
-	writeBundleShape(t, bundle)
-	out, err := exec.CommandContext(t.Context(), "unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", script, deb, bundle).CombinedOutput()
+	shape := filepath.Join(t.TempDir(), "sample.paddock")
+	writeBundleShape(t, shape)
+	out, err := exec.CommandContext(t.Context(), "unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", script, deb, shape, packNotes(t)).CombinedOutput()
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
@@ -249,6 +249,16 @@ func installOnCopy(t *testing.T, deb string) {
 	default:
 		t.Fatalf("%v\n%s", err, out)
 	}
+}
+
+// packNotes makes a real bundle with the program that the package carries.
+func packNotes(t *testing.T) string {
+	t.Helper()
+	paddock, dir := filepath.Join("..", "bin", "paddock"), t.TempDir()
+	key, bundle := filepath.Join(dir, "author.key"), filepath.Join(dir, "notes.paddock")
+	run(t, paddock, "keygen", "-o", key, "--no-password")
+	run(t, paddock, "pack", filepath.Join("..", "assets", "examples", "notes"), "-o", bundle, "--key", key)
+	return bundle
 }
 
 // writeBundleShape writes a file that has the outer form of a bundle, for the desktop's file types.

@@ -16,6 +16,7 @@ func (r *review) sheet() {
 	if s.Update {
 		title = tr("Update {{.Name}}?", "Name", name)
 	}
+	r.win.SetTitle(title)
 	head := vbox(0,
 		centre(appPicture(s.Icon, s.Name, 72)),
 		pad(titleText(title).centred(), 14, 0, 4, 0),

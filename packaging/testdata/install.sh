@@ -2,12 +2,14 @@
 # Installs, uses, removes and purges the package on a throw-away copy of this very system: an overlay in
 # memory over the root file system, in mount and process namespaces of its own. Run by TestDeb as root:
 #
-#   unshare --mount --pid --fork --kill-child install.sh DEB BUNDLE
+#   unshare --mount --pid --fork --kill-child install.sh DEB SHAPE BUNDLE
+#
+# SHAPE is a file with a bundle's outer form, BUNDLE a real one, of the example app Notes.
 #
 # Prints what it checks; exits non-zero with the reason when something is wrong, 77 when this machine
 # cannot make the copy.
 set -euo pipefail
-deb=$1 bundle=$2
+deb=$1 shape=$2 bundle=$3
 
 fail() { printf 'FAIL: %s\n' "$*"; exit 1; }
 step() { printf '== %s\n' "$*"; }
@@ -25,8 +27,9 @@ mount --rbind /dev "$copy/root/dev" || cannot "no dev"
 mount -t tmpfs -o mode=1777 tmpfs "$copy/root/tmp"
 mount -t tmpfs -o mode=0755 tmpfs "$copy/root/run"
 cp "$deb" "$copy/root/tmp/paddock.deb"
-cp "$bundle" "$copy/root/tmp/double-click.paddock"
-cp "$bundle" "$copy/root/tmp/no-extension"
+cp "$shape" "$copy/root/tmp/double-click.paddock"
+cp "$shape" "$copy/root/tmp/no-extension"
+cp "$bundle" "$copy/root/tmp/notes.paddock"
 export HOME=/tmp/home LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 mkdir "$copy/root/tmp/home"
 in_copy() { chroot "$copy/root" "$@"; }
@@ -80,10 +83,37 @@ step "installing it again keeps the agent and the user's data"
 in_copy dpkg -i /tmp/paddock.deb >/dev/null
 kill -0 "$pid" || fail "an upgrade ended the agent"
 
+step "the application menu starts it, and a double click opens the review"
+mkfifo "$copy/root/tmp/display"
+in_copy Xvfb -displayfd 1 -screen 0 1000x900x24 -nolisten tcp >"$copy/root/tmp/display" 2>/dev/null </dev/null &
+x=$!
+IFS= read -r -t 60 display <"$copy/root/tmp/display" || fail "no X server"
+mkdir "$copy/root/tmp/desk"
+on_desk() { in_copy env -i PATH=/usr/bin:/bin HOME=/tmp/desk DISPLAY=":$display" LIBGL_ALWAYS_SOFTWARE=1 LANG=C.UTF-8 "$@"; }
+# window waits for a window with that title; reading a pipe that nobody writes to paces the loop.
+mkfifo "$copy/never"
+exec {never}<>"$copy/never"
+window() {
+  for _ in $(seq 300); do
+    if on_desk xdotool search --onlyvisible --name "$1" >/dev/null 2>&1; then return 0; fi
+    read -r -t 0.2 -u "$never" || true
+  done
+  cat "$copy/root/tmp/menu" "$copy/root/tmp/desk/.local/share/paddock/agent.log" 2>/dev/null || true
+  fail "no window called $1"
+}
+on_desk gio launch /usr/share/applications/org.paddock.Paddock.desktop >"$copy/root/tmp/menu" 2>&1 </dev/null &
+window '^Paddock$'
+on_desk gio open /tmp/notes.paddock >>"$copy/root/tmp/menu" 2>&1 </dev/null || { cat "$copy/root/tmp/menu"; fail "the file cannot be opened"; }
+window 'Notes'
+listed=$(on_desk paddock list --json) || fail "paddock list: $listed"
+[ "$listed" = '[]' ] || fail "opening the file installed something: $listed"
+
 step "removing it ends the agent and leaves the user's data"
 in_copy apt-get -qq -y -o Dpkg::Use-Pty=0 remove paddock </dev/null
 if kill -0 "$pid" 2>/dev/null && [ "$(awk '{print $3}' "/proc/$pid/stat" 2>/dev/null)" != Z ]; then fail "the agent still runs"; fi
-wait || fail "the agent did not end cleanly"
+if left=$(pgrep -x 'paddock|paddock-tray|paddock-window' | tr '\n' ' ') && [ -n "$left" ]; then fail "still running: $left"; fi
+kill "$x" 2>/dev/null || true
+wait || true
 in_copy test -e /tmp/home/.local/share/paddock/store.db || fail "the user's data is gone"
 
 step "purging it leaves nothing"
