@@ -64,7 +64,11 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 		}
 		failed := new(failure)
 		if !errors.As(err, &failed) { // the answer has begun; end the connection so that nobody takes it for whole
-			s.odd.Do(func() { g.log.Warn("answer of an app broke off", "app", s.state.Load().app.ID, "err", err) })
+			if ctx.Err() != nil { // the browser left before the end of the answer, as it may
+				g.log.Debug("browser left during an answer", "app", s.state.Load().app.ID, "err", err)
+			} else {
+				s.odd.Do(func() { g.log.Warn("answer of an app broke off", "app", s.state.Load().app.ID, "err", err) })
+			}
 			panic(http.ErrAbortHandler)
 		}
 		if ctx.Err() != nil {
