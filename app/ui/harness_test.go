@@ -30,7 +30,7 @@ type fakeAgent struct {
 	calls   []agentCall
 	answers map[string]func(raw json.RawMessage, s *control.Stream, r *http.Request)
 	state   control.State
-	push    chan control.State
+	changed chan struct{} // closed when there is another state
 }
 
 type agentCall struct {
@@ -45,7 +45,7 @@ func newFakeAgent(t *testing.T) *fakeAgent {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	a := &fakeAgent{t: t, socket: filepath.Join(dir, "c.sock"), answers: map[string]func(json.RawMessage, *control.Stream, *http.Request){}, push: make(chan control.State, 16)}
+	a := &fakeAgent{t: t, socket: filepath.Join(dir, "c.sock"), answers: map[string]func(json.RawMessage, *control.Stream, *http.Request){}, changed: make(chan struct{})}
 	l, err := net.Listen("unix", a.socket)
 	if err != nil {
 		t.Fatal(err)
@@ -71,14 +71,13 @@ func (a *fakeAgent) serve(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewDecoder(r.Body).Decode(&raw)
 	s := control.NewStream(w)
 	if method == control.MethodWatch {
-		a.mu.Lock()
-		first := a.state
-		a.mu.Unlock()
-		_ = s.Event(first)
 		for {
+			a.mu.Lock()
+			state, changed := a.state, a.changed
+			a.mu.Unlock()
+			_ = s.Event(state)
 			select {
-			case st := <-a.push:
-				_ = s.Event(st)
+			case <-changed:
 			case <-r.Context().Done():
 				return
 			}
@@ -93,6 +92,15 @@ func (a *fakeAgent) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	answer(raw, s, r)
+}
+
+// become sets the state that is there, and tells who watches.
+func (a *fakeAgent) become(s control.State) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.state = s
+	close(a.changed)
+	a.changed = make(chan struct{})
 }
 
 // on sets how a method is answered.
@@ -210,10 +218,13 @@ func (r *rig) start() {
 	r.t.Cleanup(func() { r.ws.Close(); client.Close() })
 }
 
+// patience bounds every wait of a test.
+const patience = 60 * time.Second
+
 // until pumps the main goroutine's queue until ok, or fails.
 func (r *rig) until(what string, ok func() bool) {
 	r.t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(patience)
 	for !ok() {
 		select {
 		case f := <-r.queue:
@@ -237,13 +248,11 @@ func (r *rig) settle() {
 	}
 }
 
+// state gives the agent a state with a number of its own, and returns when the windows have it.
 func (r *rig) state(s control.State) {
-	r.agent.mu.Lock()
-	r.agent.state = s
-	r.agent.mu.Unlock()
-	before := r.ws.state.Seq
-	r.agent.push <- s
-	r.until("a state", func() bool { return r.ws.state.Seq != before || before == s.Seq })
+	r.t.Helper()
+	r.agent.become(s)
+	r.until("a state", func() bool { return r.ws.state.Seq == s.Seq })
 }
 
 func (r *rig) frame(kind string) *frame {
@@ -253,11 +262,6 @@ func (r *rig) frame(kind string) *frame {
 		}
 	}
 	return nil
-}
-
-func (r *rig) sharp(f *frame) {
-	c := f.win.Canvas().(test.WindowlessCanvas)
-	c.SetScale(2)
 }
 
 // shot writes a picture of a window to the folder in PADDOCK_SHOTS, and always checks that it is not blank.

@@ -297,7 +297,7 @@ func TestReviewCancelEndsTheDownload(t *testing.T) {
 	test.Tap(buttonNamed(t, f, "Cancel"))
 	select {
 	case <-ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the download goes on")
 	}
 }

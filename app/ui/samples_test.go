@@ -146,9 +146,12 @@ func sampleDoctor() control.Doctor {
 	}
 }
 
+// fill gives the agent the samples. The windows have the sample state when it returns: their first state may have been
+// an empty one.
 func (r *rig) fill() {
+	r.t.Helper()
 	a := r.agent
-	a.state = sampleState()
+	r.state(sampleState())
 	a.reply(control.MethodPrompt, samplePrompt())
 	a.reply(control.MethodPreview, sampleFlags)
 	a.reply(control.MethodInfo, sampleInfo())
