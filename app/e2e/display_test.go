@@ -164,15 +164,6 @@ func (d *desk) window(title string) string {
 	return id
 }
 
-// noWindow waits until no window has that title.
-func (d *desk) noWindow(title string) {
-	d.t.Helper()
-	eventually(d.t, "no window called "+title, deadline, func() bool {
-		_, err := d.xdo("search", "--onlyvisible", "--name", title)
-		return err != nil
-	})
-}
-
 // key presses keys, one after the other and no faster than a person does, in the window that has the keyboard.
 func (d *desk) key(keys ...string) {
 	d.t.Helper()

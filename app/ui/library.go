@@ -12,7 +12,6 @@ import (
 // library is the window with all apps.
 type library struct {
 	*frame
-	why       string
 	search    *field
 	tiles     map[string]*tile
 	shown     []string // ids in the grid, in order

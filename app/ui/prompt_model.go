@@ -103,13 +103,3 @@ func (m *promptModel) refused(rows []control.RowAnswer) (out []*promptRow) {
 }
 
 func (m *promptModel) folded() int { return max(len(m.rows)-promptRows, 0) }
-
-// chosen is how many rows are on.
-func (m *promptModel) chosen() (n int) {
-	for _, r := range m.rows {
-		if r.allow {
-			n++
-		}
-	}
-	return n
-}

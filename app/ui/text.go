@@ -58,10 +58,6 @@ func bodyText(s string) *paragraph {
 	return newParagraph(14, 20, run{text: s, face: faceRegular, col: colText})
 }
 
-func strongText(s string) *paragraph {
-	return newParagraph(14, 20, run{text: s, face: faceSemi, col: colText})
-}
-
 func mutedText(s string) *paragraph {
 	return newParagraph(12.5, 18, run{text: s, face: faceRegular, col: colMuted})
 }
@@ -384,6 +380,3 @@ func (r *paragraphRenderer) Refresh() {
 func pill(s string, t tone) run {
 	return run{text: s, face: faceSemi, size: 10.5, col: t.fg, back: t.bg}
 }
-
-// pillBox is a pill that stands alone.
-func pillBox(s string, t tone) *paragraph { return newParagraph(10.5, 20, pill(s, t)) }

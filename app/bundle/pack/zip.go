@@ -48,7 +48,9 @@ func writeEntry(z *zip.Writer, name string, content []byte) error {
 	const unixVersion20 = 3<<8 | 20
 	h := &zip.FileHeader{
 		Name: name, Method: zip.Store, Flags: 1 << 11, // names are UTF-8
-		CreatorVersion: unixVersion20, ReaderVersion: 20, ModifiedDate: dosDate1980,
+		//lint:ignore SA1019 CreateRaw writes this field as it is and never looks at Modified
+		ModifiedDate:   dosDate1980,
+		CreatorVersion: unixVersion20, ReaderVersion: 20,
 		CRC32: crc32.ChecksumIEEE(content), UncompressedSize64: uint64(len(content)),
 		ExternalAttrs: 0o100644 << 16,
 	}
