@@ -16,6 +16,10 @@ import (
 var (
 	usesDenoServe = regexp.MustCompile(`\bDeno\.serve\b|\bserve\b[^;]{0,80}\}\s*=\s*Deno\b|\bDeno\["serve"\]`)
 	usesListen    = regexp.MustCompile(`\.listen\s*\(`)
+	// usesServer finds packages that start a node:http server without a word of it in the author's code, like
+	// serve(app) or new WebSocketServer({ port }). To be wrong about it costs a little time at each start: an app
+	// of the kind "node" that exports { fetch } after all is served all the same.
+	usesServer = regexp.MustCompile(`\b(?:from|import|require\()\s*"(?:@hono/node-server|socket\.io|ws)"`)
 )
 
 // detectAPI finds out which kind of server a module is, from what it exports, what it imports and what the
@@ -27,7 +31,7 @@ func detectAPI(dir, entry string, b *built) (string, error) {
 	switch {
 	case usesDenoServe.MatchString(code):
 		return bundle.APIDeno, nil
-	case http && (!exports || usesListen.MatchString(code)):
+	case http && (!exports || usesListen.MatchString(code) || usesServer.MatchString(code)):
 		return bundle.APINode, nil
 	case exports:
 		return bundle.APIFetch, nil

@@ -299,21 +299,28 @@ func TestPackStatic(t *testing.T) {
 
 func TestDetectAPI(t *testing.T) {
 	for name, c := range map[string]struct{ source, want string }{
-		"default object":        {"export default { fetch: () => new Response() };", "fetch"},
-		"named fetch":           {"export function fetch() { return new Response(); }", "fetch"},
-		"framework object":      {"class App { fetch() {} }\nexport default new App();", "fetch"},
-		"Deno.serve":            {"Deno.serve(() => new Response());", "deno"},
-		"Deno.serve taken":      {"const { serve } = Deno;\nserve(() => new Response());", "deno"},
-		"Deno.serve, exported":  {"const app = { fetch: () => new Response() };\nDeno.serve(app.fetch);\nexport default app;", "deno"},
-		"Deno.serve in comment": {"// Deno.serve\nexport default { fetch() {} };", "fetch"},
-		"node http":             {"import http from \"node:http\";\nhttp.createServer(() => {}).listen(80);", "node"},
-		"node http, bare":       {"import { createServer } from \"http\";\ncreateServer(() => {}).listen(80);", "node"},
-		"node http, exported":   {"import http from \"node:http\";\nconst s = http.createServer();\ns.listen(80);\nexport default s;", "node"},
-		"node http, required":   {"const http = require(\"http\");\nhttp.createServer(() => {}).listen(80);", "node"},
-		"fetch beside http":     {"import http from \"node:http\";\nexport default { fetch: () => new Response(http.METHODS[0]) };", "fetch"},
-		"none":                  {"console.log(1);", ""},
+		"default object":         {"export default { fetch: () => new Response() };", "fetch"},
+		"named fetch":            {"export function fetch() { return new Response(); }", "fetch"},
+		"framework object":       {"class App { fetch() {} }\nexport default new App();", "fetch"},
+		"Deno.serve":             {"Deno.serve(() => new Response());", "deno"},
+		"Deno.serve taken":       {"const { serve } = Deno;\nserve(() => new Response());", "deno"},
+		"Deno.serve, exported":   {"const app = { fetch: () => new Response() };\nDeno.serve(app.fetch);\nexport default app;", "deno"},
+		"Deno.serve in comment":  {"// Deno.serve\nexport default { fetch() {} };", "fetch"},
+		"node http":              {"import http from \"node:http\";\nhttp.createServer(() => {}).listen(80);", "node"},
+		"node http, bare":        {"import { createServer } from \"http\";\ncreateServer(() => {}).listen(80);", "node"},
+		"node http, exported":    {"import http from \"node:http\";\nconst s = http.createServer();\ns.listen(80);\nexport default s;", "node"},
+		"node http, required":    {"const http = require(\"http\");\nhttp.createServer(() => {}).listen(80);", "node"},
+		"fetch beside http":      {"import http from \"node:http\";\nexport default { fetch: () => new Response(http.METHODS[0]) };", "fetch"},
+		"node http in a package": {"import { serve } from \"@hono/node-server\";\nconst app = { fetch() {} };\nserve(app);\nexport default app;", "node"},
+		"package beside fetch":   {"import { files } from \"@hono/node-server/files\";\nexport default { fetch: () => new Response(files) };", "fetch"},
+		"none":                   {"console.log(1);", ""},
 	} {
-		dir := folder(t, map[string]string{"paddock.json": server(t, "main.js"), "main.js": c.source})
+		dir := folder(t, map[string]string{
+			"paddock.json": server(t, "main.js"), "main.js": c.source,
+			"node_modules/@hono/node-server/index.js":     "const http = require(\"http\");\nexports.serve = (app) => http.createServer(app).listen(80);\n",
+			"node_modules/@hono/node-server/files.js":     "exports.files = require(\"http\").METHODS[0];\n",
+			"node_modules/@hono/node-server/package.json": `{"name":"@hono/node-server","exports":{".":"./index.js","./files":"./files.js"}}`,
+		})
 		_, r, err := packDir(t, dir)
 		if c.want == "" {
 			assertProblem(t, err, "main.js", 0, "serve.api")

@@ -56,3 +56,5 @@ app.get("/hang", async (c) => {
 });
 
 serve({ fetch: app.fetch, port: 8787 }, (info) => console.log(`Listening on http://localhost:${info.port}`));
+
+export default app;

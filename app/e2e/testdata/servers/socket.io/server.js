@@ -10,3 +10,5 @@ io.on("connection", (socket) => {
 });
 
 server.listen(process.env.PORT || 3000);
+
+export default io;
