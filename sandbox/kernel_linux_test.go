@@ -128,7 +128,7 @@ func behindKernelWall(t *testing.T, o Options, spec Spec, config map[string]any,
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := g.confirm(10 * time.Second); err != nil {
+	if _, err := g.confirm(60 * time.Second); err != nil {
 		t.Fatalf("%v\n%s", err, <-done)
 	}
 	timer := time.AfterFunc(time.Minute, func() { _ = g.kill() })

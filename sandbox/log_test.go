@@ -159,7 +159,7 @@ func TestFollowLog(t *testing.T) {
 				if got != fmt.Sprint(next) {
 					t.Fatalf("got line %q, want %d", got, next)
 				}
-			case <-time.After(10 * time.Second):
+			case <-time.After(60 * time.Second):
 				t.Fatalf("line %d did not come", next)
 			}
 		}

@@ -35,12 +35,12 @@ func TestBadStarts(t *testing.T) {
 		},
 		"never answers": {
 			module: `console.error("thinking"); await new Promise(() => setInterval(() => {}, 1000));`,
-			budget: Budget{StartTimeout: time.Second},
+			budget: Budget{StartTimeout: slowStart},
 			reason: StartDeadline, exit: StartFailed, tail: "thinking",
 		},
 		"no server": {
 			module: `export const nothing = 1;`,
-			budget: Budget{StartTimeout: time.Second},
+			budget: Budget{StartTimeout: slowStart},
 			reason: StartDeadline, exit: StartFailed, tail: "has no server yet",
 		},
 		"loops while starting": {
@@ -56,6 +56,9 @@ func TestBadStarts(t *testing.T) {
 	sup := supervisorForTest(t)
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
+			if c.budget.StartTimeout > 0 {
+				t.Parallel() // they only wait
+			}
 			spec := specForTest(t, c.module)
 			spec.Budget = c.budget
 			spec.ID = strings.ReplaceAll(strings.ReplaceAll(name, " ", "-"), "'", "")
@@ -146,7 +149,7 @@ export default { fetch: () => new Response("ok") };`
 			if err := in.Stop(context.Background()); err != nil {
 				t.Fatal(err)
 			}
-			if took := time.Since(began); took < stopGrace || took > stopGrace+3*time.Second {
+			if took := time.Since(began); took < stopGrace || took > stopGrace+20*time.Second {
 				t.Errorf("stopping took %v", took)
 			}
 			if e := in.Exit(); e.Reason != Stopped || e.Signal != "SIGKILL" {
@@ -182,7 +185,7 @@ export default { fetch: () => new Response(String(written)) };`)
 	began := time.Now()
 	in.Kill()
 	ended(t, in)
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("ending a flooding app took %v", took)
 	}
 	lines, err := ReadLog(spec.LogDir, 0)

@@ -301,7 +301,7 @@ func TestHealth(t *testing.T) {
 	spec.Health = "/health"
 	launchForTest(t, sup, spec)
 	sick := specForTest(t, `export default { fetch: () => new Response("x", { status: 500 }) };`)
-	sick.ID, sick.Health, sick.Budget.StartTimeout = "sick", "/health", time.Second
+	sick.ID, sick.Health, sick.Budget.StartTimeout = "sick", "/health", slowStart
 	_, err := sup.Launch(t.Context(), sick)
 	var failed *StartError
 	if !errors.As(err, &failed) || failed.Reason != StartDeadline || !errors.Is(err, errNotHealthy) {

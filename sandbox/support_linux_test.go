@@ -89,6 +89,10 @@ func optionsForTest(t testing.TB) Options {
 	}
 }
 
+// slowStart is the start timeout of apps that are meant to miss it: long enough that Deno has run the app's first
+// lines by then also on a busy machine. Tests of such apps last as long.
+const slowStart = 5 * time.Second
+
 // supervisorForTest is closed at the end of the test.
 func supervisorForTest(t testing.TB, change ...func(*Options)) *Supervisor {
 	t.Helper()
@@ -173,7 +177,7 @@ func tryAsk(ctx context.Context, in *Instance, path string) (string, error) {
 // waitFor polls until done or 20 seconds have passed.
 func waitFor(t testing.TB, what string, done func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(60 * time.Second)
 	for !done() {
 		if time.Now().After(deadline) {
 			t.Fatalf("waited 20 s for %s", what)
@@ -187,7 +191,7 @@ func ended(t testing.TB, in *Instance) Exit {
 	t.Helper()
 	select {
 	case <-in.Done():
-	case <-time.After(30 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatalf("the instance did not end\n%s", in.output.text())
 	}
 	return in.Exit()

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -176,13 +175,13 @@ func TestNeighbourIsNotSlowed(t *testing.T) {
 		default:
 			began := time.Now()
 			calm.expect("/ok", "fine")
-			if d := time.Since(began); d > 5*time.Second {
+			if d := time.Since(began); d > 15*time.Second {
 				t.Fatalf("an answer took %v while the other app looped", d)
 			}
 			answered++
 		}
 	}
 	if answered < 20 {
-		t.Fatal(fmt.Sprintf("only %d answers until the looping app was stopped", answered))
+		t.Fatalf("only %d answers until the looping app was stopped", answered)
 	}
 }

@@ -92,7 +92,7 @@ func TestTheWholeJob(t *testing.T) {
 	began := time.Now()
 	must[okay](m, "revoke", "reader", "net:feeds.example:80")
 	v.expect("/get?u=http://feeds.example/", "failed: NotCapable")
-	if d := time.Since(began); d > 5*time.Second {
+	if d := time.Since(began); d > 15*time.Second {
 		t.Errorf("revoking took %v", d) // the second of the promise is measured by a benchmark; this catches a hang
 	}
 	if _, h, _ = v.get("/"); strings.Contains(h.Get("Content-Security-Policy"), "feeds.example") {

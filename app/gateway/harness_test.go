@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait of a test.
-const patience = 10 * time.Second
+const patience = 60 * time.Second
 
 // instance is a real server on a Unix socket, as a running app is for the front door.
 type instance struct {

@@ -19,7 +19,7 @@ import (
 )
 
 // patience is for a loaded machine; nothing waits that long when it works.
-const patience = 20 * time.Second
+const patience = 60 * time.Second
 
 // eventually polls until ok, which also says what it saw last.
 func eventually(t *testing.T, what string, ok func() (bool, any)) {

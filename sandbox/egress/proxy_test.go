@@ -48,7 +48,7 @@ func TestLimits(t *testing.T) {
 			<-release
 		}
 	})
-	o.Limits = Limits{Connections: 2, WaitTimeout: 50 * time.Millisecond, HeadTimeout: 100 * time.Millisecond}
+	o.Limits = Limits{Connections: 2, WaitTimeout: 50 * time.Millisecond, HeadTimeout: time.Second}
 	f := start(t, o)
 	for range 2 {
 		io.WriteString(f.dial(t), "GET http://site.example/hang HTTP/1.1\r\n\r\n")
