@@ -132,6 +132,23 @@ func (s *socket) hear() (string, ws.OpCode) {
 	return string(message), op
 }
 
+// frame reads one frame as it came.
+func (s *socket) frame() ws.Frame {
+	s.t.Helper()
+	h, err := ws.ReadHeader(s)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if h.Length > 1<<20 {
+		s.t.Fatalf("a frame of %d bytes", h.Length)
+	}
+	f := ws.Frame{Header: h, Payload: make([]byte, h.Length)}
+	if _, err := io.ReadFull(s, f.Payload); err != nil {
+		s.t.Fatal(err)
+	}
+	return f
+}
+
 // askEcho talks to a server that sends back what it gets.
 func (s *socket) askEcho() {
 	s.t.Helper()
@@ -149,8 +166,8 @@ func (s *socket) leave(code ws.StatusCode) {
 	if err := ws.WriteFrame(s, ws.MaskFrameInPlace(ws.NewCloseFrame(ws.NewCloseFrameBody(code, "enough")))); err != nil {
 		s.t.Fatal(err)
 	}
-	if f, err := ws.ReadFrame(s); err != nil || f.Header.OpCode != ws.OpClose {
-		s.t.Errorf("closing is answered by %v, %v", f.Header, err)
+	if f := s.frame(); f.Header.OpCode != ws.OpClose {
+		s.t.Errorf("closing is answered by %v", f.Header)
 	}
 }
 
@@ -191,15 +208,12 @@ func askWS(t *testing.T, v *visitor, a *agent) {
 	}
 	unpacked := func() (string, int) {
 		t.Helper()
-		f, err := ws.ReadFrame(s)
+		f := s.frame()
+		plain, err := wsflate.DecompressFrame(f)
 		if err != nil {
 			t.Fatal(err)
 		}
-		sent := len(f.Payload)
-		if f, err = wsflate.DecompressFrame(f); err != nil {
-			t.Fatal(err)
-		}
-		return string(f.Payload), sent
+		return string(plain.Payload), len(f.Payload)
 	}
 	unpacked()
 	text := strings.Repeat("the same again ", 1000)

@@ -55,7 +55,7 @@ func TestServers(t *testing.T) {
 			if s.deep != nil {
 				s.deep(t, v, a)
 			}
-			m.askRestarts(a, v, s)
+			m.askRestarts(v, s)
 		})
 	}
 	for _, s := range []server{
@@ -70,7 +70,7 @@ func TestServers(t *testing.T) {
 			v := m.serve(a, s, key)
 			v.expect("/", s.folder+" says hello")
 			s.deep(t, v, a)
-			m.askRestarts(a, v, s)
+			m.askRestarts(v, s)
 		})
 	}
 }
@@ -142,7 +142,7 @@ func sha(b []byte) string {
 }
 
 // askRestarts ends the server in both ways in which it comes back: by the person's word, and by its death.
-func (m *machine) askRestarts(a *agent, v *visitor, s server) {
+func (m *machine) askRestarts(v *visitor, s server) {
 	m.t.Helper()
 	id := "org.example." + strings.ReplaceAll(s.folder, ".", "-")
 	must[okay](m, "stop", id)
