@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -236,4 +238,56 @@ func TestDisplayDies(t *testing.T) {
 		t.Fatalf("no tray on the new display\n%s", a.log)
 	}
 	v.expect("/pid", fmt.Sprint(o.PID))
+}
+
+// TestTrayComesBack: a tray that dies is started again, and no app notices.
+func TestTrayComesBack(t *testing.T) {
+	d := newDesk(t)
+	tray := d.panel()
+	m := newMachine(t)
+	d.on(m)
+	a := m.start()
+	for range 2 {
+		select {
+		case <-tray:
+		case <-time.After(deadline):
+			t.Fatalf("no tray icon\n%s", a.log)
+		}
+		for _, pid := range childrenOf(t, a.pid, "paddock-tray") {
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// childrenOf are the child processes of pid with that name.
+func childrenOf(t *testing.T, pid int, name string) []int {
+	t.Helper()
+	var out []int
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		raw, err := os.ReadFile(task)
+		if err != nil {
+			continue // a thread that ended meanwhile
+		}
+		for _, f := range strings.Fields(string(raw)) {
+			comm, err := os.ReadFile("/proc/" + f + "/comm")
+			if err != nil || strings.TrimSpace(string(comm)) != name {
+				continue
+			}
+			n, err := strconv.Atoi(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, n)
+		}
+	}
+	if len(out) == 0 {
+		t.Fatalf("process %d has no child %s", pid, name)
+	}
+	return out
 }
