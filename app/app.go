@@ -32,6 +32,7 @@ type Options struct {
 	Prompter Prompter            // default: a prompt window
 	Socket   string              // control socket, handed to tray and windows
 	Now      func() time.Time    // default time.Now
+	Idle     Idle                // when unused apps are put to sleep
 	Logger   *slog.Logger        // default slog.Default()
 }
 
@@ -48,6 +49,7 @@ type App struct {
 	front   FrontDoor
 	opts    Options
 	now     func() time.Time
+	idle    Idle
 	log     *slog.Logger
 
 	ctx    context.Context // ends with Close
@@ -85,6 +87,7 @@ type FrontDoor interface {
 	EndSessions(install string)
 	Addr() string
 	IPv6() (held bool, why string)
+	PeerCheck() (checked bool, why string)
 }
 
 // New takes over a home: it repairs what a crash left behind and knows all installed apps afterwards.
@@ -98,7 +101,7 @@ func New(o Options) (*App, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	a := &App{
-		home: o.Home, store: o.Store, sandbox: o.Sandbox, opts: o, now: o.Now, log: o.Logger,
+		home: o.Home, store: o.Store, sandbox: o.Sandbox, opts: o, now: o.Now, idle: o.Idle.withDefaults(), log: o.Logger,
 		ctx: ctx, cancel: cancel,
 		apps: map[string]*installed{}, pids: map[int]bool{}, stages: map[string]*stage{}, prompts: map[string]*prompt{},
 		download: map[string]control.Progress{}, watchers: map[chan struct{}]bool{},
@@ -127,6 +130,7 @@ func (a *App) Attach(front FrontDoor) {
 	a.tombstones()
 	a.tasks.Go(a.ledger.run)
 	a.tasks.Go(a.janitor)
+	a.tasks.Go(a.restLoop)
 	a.desktop.start(a.opts.Desktop, a.opts.Tray)
 }
 
@@ -280,8 +284,11 @@ type installed struct {
 	session  map[permission.Permission]permission.Grant // answers for this session only
 	insist   bool                                       // the user starts it although a required row is refused
 	inst     *sandbox.Instance
+	leases   *leases         // of inst
 	noted    <-chan struct{} // closed when the end of inst is recorded
 	starting bool
+	failures uint64 // failed starts so far, and why the last one failed: whoever waited for it shares its outcome
+	failure  error
 	last     *ending // how it last ended, when that was not wished
 	deaths   []time.Time
 }

@@ -41,7 +41,7 @@ func (a *App) Open(ctx context.Context, in control.Open) (control.OpenResult, er
 	}
 	start := a.now()
 	a.forgive(app)
-	inst, err := a.ensure(ctx, app)
+	up, err := a.ensure(ctx, app)
 	if err != nil {
 		return control.OpenResult{}, err
 	}
@@ -50,8 +50,8 @@ func (a *App) Open(ctx context.Context, in control.Open) (control.OpenResult, er
 		return control.OpenResult{}, fmt.Errorf("make a link: %w", err)
 	}
 	out := control.OpenResult{ID: app.rec.AppID, URL: url, AppURL: appURL, Origin: a.front.Origin(app.id), State: control.StateRunning}
-	if inst != nil {
-		out.PID = inst.PID()
+	if up.inst != nil {
+		out.PID = up.inst.PID()
 	}
 	out.StartMS = float64(a.now().Sub(start).Microseconds()) / 1000
 	return out, nil
@@ -160,44 +160,57 @@ func (a *App) askable(app *installed, res permission.Resolution) bool {
 	return false
 }
 
-// ensure returns the running instance, starting or thawing it. A static app has none: nil without an error.
-func (a *App) ensure(ctx context.Context, app *installed) (*sandbox.Instance, error) {
+// ensure returns the running instance, starting or thawing it. A static app has none: an empty upstream without an
+// error.
+func (a *App) ensure(ctx context.Context, app *installed) (upstream, error) {
 	if app.manifest.Serve.Mode == bundle.ModeStatic {
-		return nil, nil
+		return upstream{}, nil
 	}
+	a.mu.Lock()
+	before := app.failures
+	a.mu.Unlock()
 	app.lifecycle.Lock()
 	defer app.lifecycle.Unlock()
+	a.mu.Lock()
+	shared, failure := app.failures != before && app.inst == nil, app.failure
+	a.mu.Unlock()
+	if shared { // a crowd of requests tries once, not one after the other
+		return upstream{}, failure
+	}
 	return a.ensureLocked(ctx, app)
 }
 
-func (a *App) ensureLocked(ctx context.Context, app *installed) (*sandbox.Instance, error) {
+func (a *App) ensureLocked(ctx context.Context, app *installed) (upstream, error) {
 	a.settle(app)
 	a.mu.Lock()
-	inst, gone, closed := app.inst, a.apps[app.id] != app, a.closed
+	up, noted, gone, closed := upstream{app.inst, app.leases}, app.noted, a.apps[app.id] != app, a.closed
 	a.mu.Unlock()
 	if closed {
-		return nil, errClosing
+		return upstream{}, errClosing
 	}
 	if gone {
-		return nil, noSuchApp(app.rec.AppID)
+		return upstream{}, noSuchApp(app.rec.AppID)
 	}
-	if inst == nil {
+	if up.inst == nil {
 		return a.start(ctx, app)
 	}
-	if inst.Frozen() {
-		if err := inst.Thaw(); err != nil {
-			return nil, fmt.Errorf("wake %s: %w", app.rec.AppID, err)
-		}
+	if up.leases.touch() {
+		return up, nil
 	}
-	return inst, nil
+	select { // it is just ending
+	case <-noted:
+		return a.start(ctx, app)
+	case <-ctx.Done():
+		return upstream{}, ctx.Err()
+	}
 }
 
 // start launches an instance. The caller holds app.lifecycle. A launch belongs to the app and not to the
 // request that wanted it: it goes on when that request is given up.
-func (a *App) start(ctx context.Context, app *installed) (*sandbox.Instance, error) {
+func (a *App) start(ctx context.Context, app *installed) (upstream, error) {
 	spec, err := a.spec(app)
 	if err != nil {
-		return nil, err
+		return upstream{}, err
 	}
 	a.mu.Lock()
 	app.starting = true
@@ -212,7 +225,7 @@ func (a *App) start(ctx context.Context, app *installed) (*sandbox.Instance, err
 	began := a.now()
 	run, err := a.store.StartRun(app.id, store.Run{StartedAt: began})
 	if err != nil {
-		return nil, fmt.Errorf("record the launch: %w", err)
+		return upstream{}, fmt.Errorf("record the launch: %w", err)
 	}
 	launch, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -221,16 +234,18 @@ func (a *App) start(ctx context.Context, app *installed) (*sandbox.Instance, err
 	inst, err := a.sandbox.Launch(launch, spec)
 	if err != nil {
 		a.recordFailedStart(app, run, began, err)
-		return nil, startError(app, err)
+		return upstream{}, startError(app, err)
 	}
 	noted := make(chan struct{})
+	background := spec.Allow.Has(permission.Permission{Kind: permission.Background})
+	up := upstream{inst, newLeases(inst, background, a.now, a.changed)}
 	a.mu.Lock()
-	app.inst, app.noted, app.last = inst, noted, nil
+	app.inst, app.leases, app.noted, app.last = up.inst, up.leases, noted, nil
 	a.pids[inst.PID()] = true
 	a.changedLocked()
 	a.mu.Unlock()
 	a.tasks.Go(func() { a.await(app, inst, run, noted) })
-	return inst, nil
+	return up, nil
 }
 
 func (a *App) recordFailedStart(app *installed, run uint64, began time.Time, err error) {
@@ -256,6 +271,7 @@ func (a *App) recordFailedStart(app *installed, run uint64, began time.Time, err
 	}
 	a.mu.Lock()
 	app.last = end
+	app.failures, app.failure = app.failures+1, startError(app, err)
 	app.deaths = append(recent(app.deaths, ended), ended)
 	a.mu.Unlock()
 }
@@ -340,7 +356,7 @@ func (a *App) await(app *installed, inst *sandbox.Instance, run uint64, noted ch
 	}
 	a.mu.Lock()
 	delete(a.pids, inst.PID())
-	app.inst = nil
+	app.inst, app.leases = nil, nil
 	id, name := app.rec.AppID, app.rec.Name
 	end, notice := unwished(id, name, exit, rec.Breach, ended)
 	if end != nil {

@@ -45,11 +45,12 @@ func (a *App) endLocked(ctx context.Context, app *installed) error {
 
 func (a *App) endWith(app *installed, end func(*sandbox.Instance) error) error {
 	a.mu.Lock()
-	inst, noted := app.inst, app.noted
+	inst, leases, noted := app.inst, app.leases, app.noted
 	a.mu.Unlock()
 	if inst == nil {
 		return nil
 	}
+	leases.end()
 	if err := end(inst); err != nil {
 		return fmt.Errorf("stop %s: %w", app.rec.AppID, err)
 	}

@@ -77,7 +77,7 @@ func (l *live) AskPermissions(_ context.Context, q control.Prompt) (control.Answ
 	return l.answer(q)
 }
 
-func newLive(t *testing.T, resolve map[string]string) *live {
+func newLive(t *testing.T, resolve map[string]string, tune ...func(*app.Options)) *live {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "paddock")
 	if err != nil {
@@ -110,10 +110,14 @@ func newLive(t *testing.T, resolve map[string]string) *live {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if l.App, err = app.New(app.Options{
+	options := app.Options{
 		Home: home, Store: db, Sandbox: box, Product: app.Product{Name: "Paddock", Version: "0.1.0"}, Prompter: l, Logger: log,
 		Desktop: control.Desktop{Display: ":nowhere"}, Programs: app.Programs{Window: "/bin/false"},
-	}); err != nil {
+	}
+	for _, f := range tune {
+		f(&options)
+	}
+	if l.App, err = app.New(options); err != nil {
 		t.Fatal(err)
 	}
 	if l.front, err = gateway.Listen(gateway.Options{Addr: "127.0.0.1:0", Backend: l.App, Logger: log}); err != nil {
@@ -160,8 +164,29 @@ func (l *live) install(dir string) control.InstallResult {
 	return res
 }
 
-// visit opens an app and spends its link.
+// visit opens an app, spends its link, and returns what loads its pages.
 func (l *live) visit(in control.Open) func(path string) (int, string) {
+	l.t.Helper()
+	c, origin := l.enter(in)
+	return func(path string) (int, string) { return load(c, origin+path) }
+}
+
+// load is one request and its whole answer; without one, 0 and the error.
+func load(c *http.Client, url string) (int, string) {
+	resp, err := c.Get(url)
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return resp.StatusCode, err.Error()
+	}
+	return resp.StatusCode, string(body)
+}
+
+// enter opens an app and spends its link: the client is a browser that was let in at the origin.
+func (l *live) enter(in control.Open) (c *http.Client, origin string) {
 	l.t.Helper()
 	o, err := l.Open(l.t.Context(), in)
 	if err != nil {
@@ -171,27 +196,14 @@ func (l *live) visit(in control.Open) func(path string) (int, string) {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	c := &http.Client{Jar: jar, Timeout: patience, Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+	c = &http.Client{Jar: jar, Timeout: patience, Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, l.front.Addr())
 	}}}
 	l.t.Cleanup(c.CloseIdleConnections)
-	get := func(url string) (int, string) {
-		l.t.Helper()
-		resp, err := c.Get(url)
-		if err != nil {
-			return 0, err.Error()
-		}
-		defer resp.Body.Close()
-		body, err := io.ReadAll(resp.Body)
-		if err != nil {
-			return resp.StatusCode, err.Error()
-		}
-		return resp.StatusCode, string(body)
-	}
-	if code, body := get(o.AppURL); code != http.StatusOK {
+	if code, body := load(c, o.AppURL); code != http.StatusOK {
 		l.t.Fatalf("the link answers %d %s", code, body)
 	}
-	return func(path string) (int, string) { return get(o.Origin + path) }
+	return c, o.Origin
 }
 
 func (l *live) wait(what string, ok func() bool) {

@@ -294,6 +294,7 @@ func (a *App) Info(ctx context.Context, in control.AppRef) (control.Info, error)
 	if inst != nil {
 		report = inst.Report()
 		out.Usage = a.usage(inst)
+		out.Paths.Socket = inst.Socket()
 		out.DiskBytes = max(out.DiskBytes, out.Usage.DiskBytes)
 	}
 	out.Walls = wireWalls(report)

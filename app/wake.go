@@ -23,6 +23,9 @@ func (a *App) Wake(ctx context.Context, install string) (gateway.Upstream, error
 	if app == nil {
 		return nil, &gateway.StateError{Code: "no_app", Status: http.StatusNotFound, Title: "This app is not installed", Text: "It was removed. Close this page."}
 	}
+	if up, ok := a.running(app); ok {
+		return up, nil
+	}
 	if err := a.consent(ctx, app, false); err != nil {
 		return nil, &gateway.StateError{
 			Code: control.StateNeedsPermission, Status: http.StatusForbidden, Title: app.rec.Name + " needs your answer", Text: control.AsError(err).Message,
@@ -45,7 +48,7 @@ func (a *App) Wake(ctx context.Context, install string) (gateway.Upstream, error
 			Actions: []gateway.Action{{Name: "restart", Label: "Start it again"}, {Name: "ask_window", Label: "Show its log"}},
 		}
 	}
-	inst, err := a.ensure(ctx, app)
+	up, err := a.ensure(ctx, app)
 	if err != nil {
 		if errors.Is(err, context.Canceled) {
 			return nil, err
@@ -56,14 +59,26 @@ func (a *App) Wake(ctx context.Context, install string) (gateway.Upstream, error
 			Actions: []gateway.Action{{Name: "restart", Label: "Try again"}, {Name: "ask_window", Label: "Show its log"}},
 		}
 	}
-	if inst == nil {
+	if up.inst == nil {
 		return nil, &gateway.StateError{Code: "static", Status: http.StatusNotFound, Title: "There is nothing here", Text: "This app has no such page."}
 	}
-	return upstream{inst}, nil
+	return up, nil
+}
+
+// running is the instance that runs, thawed if it was frozen. It runs with the present answers: whoever changes one
+// ends it first. So nothing else needs to be looked at, which is most of what a request costs here.
+func (a *App) running(app *installed) (upstream, bool) {
+	a.mu.Lock()
+	up := upstream{app.inst, app.leases}
+	a.mu.Unlock()
+	return up, up.inst != nil && up.leases.touch()
 }
 
 // upstream is a running instance as the front door sees it.
-type upstream struct{ inst *sandbox.Instance }
+type upstream struct {
+	inst   *sandbox.Instance
+	leases *leases
+}
 
 // Dial connects to the instance. A closed socket is the first that is seen of a process that dies: its end is
 // waited for, so that whoever asks again gets the next instance and not this one.
@@ -88,8 +103,8 @@ func (u upstream) Key() string {
 	return u.inst.ID() + "/" + strconv.Itoa(u.inst.PID()) + "/" + strconv.FormatInt(u.inst.StartedAt().UnixNano(), 36)
 }
 
-// Busy marks an open request or stream. Instances are not frozen yet, so nothing hangs on it.
-func (u upstream) Busy() (release func()) { return func() {} }
+// Busy marks an open request or stream, which keeps the instance awake.
+func (u upstream) Busy() (release func()) { return u.leases.take() }
 
 // Act does what a button on a host page may do: start, restart, or open a native window. Nothing reachable
 // from an app's origin changes a grant, budget or setting (security.md, rule 1).

@@ -39,6 +39,7 @@ const (
 	MethodPs          = "ps"          // Empty → []Running
 	MethodStop        = "stop"        // AppRef → Empty
 	MethodRestart     = "restart"     // AppRef → Empty
+	MethodRest        = "rest"        // Rest → Empty: put an unused app to sleep now
 	MethodPermissions = "permissions" // AppRef → []PermissionRow
 	MethodDecide      = "decide"      // Decide → Empty: grant, deny or revoke one permission
 	MethodBudget      = "budget"      // SetBudget → Budget
@@ -316,6 +317,7 @@ type Paths struct {
 	Data    string `json:"data"`
 	Runtime string `json:"runtime"`
 	Log     string `json:"log"`
+	Socket  string `json:"socket,omitempty"` // where the running process answers
 }
 
 // Walls is what confines an app, as read back from the running process where there is one.
@@ -354,6 +356,13 @@ type PermissionRow struct {
 	Enforced bool   `json:"enforced"`         // false: this machine cannot enforce it; shown greyed
 	Why      string `json:"why,omitempty"`    // why it cannot be enforced here
 	Asks     int    `json:"asks"`             // times the user was asked
+}
+
+// Rest puts an app to sleep as if nobody had used it for long; the next request wakes it. It is refused while the app
+// is in use.
+type Rest struct {
+	App  string `json:"app"`
+	Stop bool   `json:"stop,omitempty"` // stopped rather than frozen
 }
 
 // Open launches an app and makes a link to it.
@@ -488,9 +497,11 @@ type DoctorDeno struct {
 
 // DoctorGateway is the front door.
 type DoctorGateway struct {
-	Address string `json:"address"`
-	IPv6    bool   `json:"ipv6"` // ::1 is held too
-	Why     string `json:"why,omitempty"`
+	Address  string `json:"address"`
+	IPv6     bool   `json:"ipv6"` // ::1 is held too
+	Why      string `json:"why,omitempty"`
+	Peers    bool   `json:"peers_checked"` // connections of other users of this machine are closed
+	PeersWhy string `json:"peers_why,omitempty"`
 }
 
 // PromptRef names an open permission prompt.
