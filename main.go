@@ -51,6 +51,13 @@ func closing(err *error, f func() error) { *err = errors.Join(*err, f()) }
 
 // runAgent opens the parts, runs until a signal or `paddock quit`, and closes them in reverse order.
 func runAgent(ctx context.Context, product app.Product, o cli.AgentOptions) (err error) {
+	if err := app.CheckListen(o.Listen); err != nil { // wrong use is told before anything is touched
+		return err
+	}
+	resolve, err := app.ParseResolve(o.Resolve)
+	if err != nil {
+		return err
+	}
 	place, err := app.OpenPlace(o.Home)
 	if err != nil {
 		return err
@@ -67,10 +74,6 @@ func runAgent(ctx context.Context, product app.Product, o cli.AgentOptions) (err
 	defer closing(&err, file.Close)
 	log := slog.New(slog.NewTextHandler(io.MultiWriter(file, os.Stderr), nil))
 	programs, err := app.FindPrograms()
-	if err != nil {
-		return err
-	}
-	resolve, err := app.ParseResolve(o.Resolve)
 	if err != nil {
 		return err
 	}

@@ -10,9 +10,10 @@ import (
 // Doctor says what this machine can enforce, with reasons.
 func (a *App) Doctor(ctx context.Context) (control.Doctor, error) {
 	held, why := a.front.IPv6()
+	checked, unchecked := a.front.PeerCheck()
 	return control.Doctor{
 		Deno: a.opts.Runtime, Walls: wireWalls(a.probe(ctx)).Walls, Tray: a.desktop.trayState(),
-		Gateway: control.DoctorGateway{Address: a.front.Addr(), IPv6: held, Why: why},
+		Gateway: control.DoctorGateway{Address: a.front.Addr(), IPv6: held, Why: why, Peers: checked, PeersWhy: unchecked},
 		Home:    a.home, Resolve: append([]string{}, a.opts.Resolve...),
 	}, nil
 }

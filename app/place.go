@@ -113,16 +113,21 @@ func RuntimeFacts(path, version string) control.DoctorDeno {
 	return d
 }
 
+// CheckListen refuses an address of the front door that others could reach: it takes loopback only.
+func CheckListen(listen string) error {
+	if at, err := netip.ParseAddrPort(listen); listen != "" && (err != nil || !at.Addr().IsLoopback()) {
+		return control.NewError(control.ExitUsage, "bad_listen", fmt.Sprintf("%s is not a loopback address with a port.", listen), "Use 127.0.0.1:PORT.", nil)
+	}
+	return nil
+}
+
 // settingPort keeps the front door's address: pages' storage belongs to their origin, so it must not change.
 const settingPort = "gateway.address"
 
 // ListenFront opens the front door on the address asked for, else on the stored one, else on a new one that
-// is then kept. Port 0 means choose and do not keep.
+// is then kept. Port 0 means choose and do not keep. listen has passed CheckListen.
 func ListenFront(a *App, listen string, open func(addr string, s gateway.Sessions) (*gateway.Gateway, error)) (*gateway.Gateway, error) {
 	addr := listen
-	if at, err := netip.ParseAddrPort(listen); listen != "" && (err != nil || !at.Addr().IsLoopback()) {
-		return nil, control.NewError(control.ExitUsage, "bad_listen", fmt.Sprintf("%s is not a loopback address with a port.", listen), "Use 127.0.0.1:PORT.", nil)
-	}
 	if addr == "" {
 		stored, _, err := a.store.Setting(settingPort)
 		if err != nil {

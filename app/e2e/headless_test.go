@@ -230,3 +230,18 @@ func TestBadRuntime(t *testing.T) {
 		})
 	}
 }
+
+// TestWrongUseTouchesNothing: wrong flags end with 2 before anything is made, also beside a running agent.
+func TestWrongUseTouchesNothing(t *testing.T) {
+	t.Parallel()
+	m := newMachine(t)
+	for _, args := range [][]string{
+		{"agent", "--listen", "0.0.0.0:0"}, {"agent", "--listen", "192.168.1.1:80"}, {"agent", "--listen", "localhost"}, {"agent", "--listen", "127.0.0.1"},
+		{"agent", "--resolve", "nonsense"}, {"frobnicate"}, {"open"}, {"open", "a", "b"}, {"budget", "x", "--memory", "much"}, {"list", "--frob"},
+	} {
+		m.refused(2, args...)
+	}
+	if _, err := os.Stat(m.home); !os.IsNotExist(err) {
+		t.Errorf("wrong use made %s (%v)", m.home, err)
+	}
+}
