@@ -88,7 +88,6 @@ type FrontDoor interface {
 	Addr() string
 	IPv6() (held bool, why string)
 	PeerCheck() (checked bool, why string)
-	PeerCheck() (checked bool, why string)
 }
 
 // New takes over a home: it repairs what a crash left behind and knows all installed apps afterwards.
