@@ -190,14 +190,14 @@ await attempt("query everything", () => { const s = Deno.permissions.querySync({
 	}
 }
 
-// The proxy's socket goes with the instance, and so does the report's open door.
+// The proxy's socket is alone in its folder and goes with the instance.
 func TestEgressReport(t *testing.T) {
 	sup := supervisorForTest(t)
 	spec := specForTest(t, `export default { fetch: () => new Response("ok") };`)
 	spec.Allow = setOf(t, "net:example.com")
 	in := launchForTest(t, sup, spec)
 	r := in.Report()
-	if in.applied.LandlockABI < 9 && (r.Level != "partial" || !strings.Contains(r.Open, "local programs")) {
+	if !in.applied.Redirect || r.Level != "full" || r.Open != "" {
 		t.Errorf("report: %+v", r)
 	}
 	info, err := os.Stat(filepath.Dir(in.paths.Proxy))

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -23,11 +23,13 @@ import (
 type guest struct {
 	pid     int
 	cmd     *exec.Cmd
-	status  *os.File
+	status  *net.UnixConn
+	target  string // of its connects; "" when it may make none
 	applied wall.Applied
 
-	mu    sync.Mutex // held while signalling, so that a pid is never used after it was reaped
-	ended bool
+	mu       sync.Mutex // held while signalling, so that a pid is never used after it was reaped
+	ended    bool
+	redirect *wall.Redirect // nil when nobody answers its connects
 }
 
 // spawn starts the plan through the launcher. It must run on the supervisor's starter thread: the parent-death signal
@@ -42,10 +44,10 @@ func spawn(launcher string, plan wall.Plan, stdout, stderr *os.File) (*guest, er
 		return nil, fmt.Errorf("pipe for the plan: %w", err)
 	}
 	defer func() { _ = planRead.Close() }()
-	statusRead, statusWrite, err := os.Pipe()
+	status, statusWrite, err := statusPair()
 	if err != nil {
 		_ = planWrite.Close()
-		return nil, fmt.Errorf("pipe for the status: %w", err)
+		return nil, fmt.Errorf("sockets for the status: %w", err)
 	}
 	defer func() { _ = statusWrite.Close() }()
 
@@ -57,7 +59,7 @@ func spawn(launcher string, plan wall.Plan, stdout, stderr *os.File) (*guest, er
 	}
 	if err := cmd.Start(); err != nil {
 		_ = planWrite.Close()
-		_ = statusRead.Close()
+		_ = status.Close()
 		return nil, fmt.Errorf("start paddock-launch: %w", err)
 	}
 	// A plan can be larger than a pipe holds, and the launcher may die without reading it.
@@ -66,14 +68,19 @@ func spawn(launcher string, plan wall.Plan, stdout, stderr *os.File) (*guest, er
 		_, _ = planWrite.Write(text)
 		_ = planWrite.Close()
 	}()
-	return &guest{pid: cmd.Process.Pid, cmd: cmd, status: statusRead}, nil
+	g := &guest{pid: cmd.Process.Pid, cmd: cmd, status: status}
+	if plan.Seccomp != nil {
+		g.target = plan.Seccomp.ConnectTo
+	}
+	return g, nil
 }
 
-// confirm waits until the process has become its program and returns what the launcher reported.
+// confirm waits until the process has become its program and returns what the launcher reported. On the way it takes
+// over the process's connects.
 func (g *guest) confirm(timeout time.Duration) (wall.Applied, error) {
 	defer func() { _ = g.status.Close() }()
 	_ = g.status.SetReadDeadline(time.Now().Add(timeout))
-	text, err := io.ReadAll(io.LimitReader(g.status, 64<<10))
+	text, err := g.readStatus()
 	if err != nil {
 		return wall.Applied{}, fmt.Errorf("wait for paddock-launch: %w", err)
 	}
@@ -102,9 +109,13 @@ func (g *guest) wait() (code int, signal string) {
 		}
 	}
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.ended = true
 	_ = g.cmd.Wait()
+	redirect := g.redirect
+	g.mu.Unlock()
+	if redirect != nil {
+		redirect.Close()
+	}
 	state, ok := g.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if ok && state.Signaled() {
 		return -1, unix.SignalName(state.Signal())

@@ -60,6 +60,9 @@ func (g *guest) kill() error {
 // terminate has no portable polite form.
 func (g *guest) terminate() error { return g.kill() }
 
+// redirects is about Linux's second wall.
+func (g *guest) redirects() bool { return false }
+
 func (g *guest) freeze() error { return errors.New("freezing is not available on " + runtime.GOOS) }
 func (g *guest) thaw() error   { return nil }
 

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"paddock/sandbox/permission"
 )
 
 // idleApp is the smallest app: what a Deno that does nothing reserves is measured with it.
@@ -47,7 +49,7 @@ func (s *Supervisor) baseData(ctx context.Context) (int64, error) {
 func plausibleBase(value int64) bool { return value > 64<<20 && value < 4<<30 }
 
 func (s *Supervisor) measureBase(ctx context.Context) (value int64, err error) {
-	failed := s.withIdle(ctx, 0, func(in *Instance) {
+	failed := s.withIdle(ctx, 0, permission.Set{}, func(in *Instance) {
 		var status int
 		switch status, _, err = in.get(ctx, in.socket, "/"); {
 		case err != nil:
@@ -69,8 +71,8 @@ func (s *Supervisor) measureBase(ctx context.Context) (value int64, err error) {
 	return value, nil
 }
 
-// withIdle runs fn with an instance of the idle app that has the given base and is ended afterwards.
-func (s *Supervisor) withIdle(ctx context.Context, baseData int64, fn func(*Instance)) error {
+// withIdle runs fn with an instance of the idle app that has the given base and grants and is ended afterwards.
+func (s *Supervisor) withIdle(ctx context.Context, baseData int64, allow permission.Set, fn func(*Instance)) error {
 	dir, err := os.MkdirTemp("", "paddock-idle-")
 	if err != nil {
 		return fmt.Errorf("make a folder for an idle app: %w", err)
@@ -89,7 +91,7 @@ func (s *Supervisor) withIdle(ctx context.Context, baseData int64, fn func(*Inst
 	in, err := s.launch(ctx, Spec{
 		ID: fmt.Sprintf("idle-%d", s.idles.Add(1)), AppDir: app, DataDir: filepath.Join(dir, "data"),
 		RuntimeDir: filepath.Join(dir, "runtime"), LogDir: filepath.Join(dir, "log"), Entry: "idle.js", API: APIFetch,
-		Budget: Budget{Workers: -1},
+		Allow: allow, Budget: Budget{Workers: -1},
 	}, baseData)
 	if err != nil {
 		return err

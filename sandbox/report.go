@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"strings"
 
+	"paddock/sandbox/permission"
 	"paddock/sandbox/wall"
 )
 
@@ -46,25 +47,69 @@ func (in *Instance) Report() Report {
 	}
 	read := func(field, want string) bool { return !alive || status[field] == want }
 
-	files := Wall{"files (Landlock)", Enforced, fmt.Sprintf("Landlock ABI %d", in.applied.LandlockABI)}
-	switch {
-	case in.applied.LandlockABI == 0:
-		files.State, files.Why = Absent, in.applied.LandlockWhy
-	case word < wall.Full && in.plan.Seccomp != nil && in.plan.Seccomp.Connect:
-		files.State = Partly
-		files.Why += ", which does not cover the sockets of local programs (from ABI 9 on it does)"
-	}
-	r.Walls = append(r.Walls, files)
+	r.Walls = append(r.Walls, in.fileWall())
 	add("system calls (seccomp)", in.applied.Seccomp && read("Seccomp", "2"), "a filter is loaded", in.applied.SeccompWhy)
 	add("privileges", in.applied.NoCaps && read("NoNewPrivs", "1") && read("CapEff", "0000000000000000"),
 		"no capabilities, and none can be gained", "the process has privileges it should not have")
-	r.Walls = append(r.Walls, in.memoryWall(alive))
-	if in.proxy == nil {
-		add("network", in.applied.Seccomp, "no connections at all: nothing is granted", "kept closed by Deno only")
-	} else {
-		add("network", in.applied.Seccomp, "only through the app's own proxy, to what is granted", "the proxy can be bypassed when Deno's wall falls")
-	}
+	r.Walls = append(r.Walls,
+		in.memoryWall(alive),
+		Wall{"processor time and disk space", Enforced, "by the agent, which looks every 10 to 250 ms and ends the app; the kernel is given no limit (no control group)"},
+		in.socketWall(),
+		in.networkWall())
 	return r
+}
+
+// fileWall is about what is in files. What stays open behind it on every kernel is said even so.
+func (in *Instance) fileWall() Wall {
+	w := Wall{Name: "files (Landlock)", State: Enforced}
+	abi := in.applied.LandlockABI
+	switch {
+	case abi == 0:
+		w.State, w.Why = Absent, in.applied.LandlockWhy
+		return w
+	case abi < wall.TruncateABI:
+		w.State, w.Why = Partly, fmt.Sprintf("Landlock ABI %d, with which other files can be emptied, though not read or written (from ABI %d on they cannot); ",
+			abi, wall.TruncateABI)
+	default:
+		w.Why = fmt.Sprintf("Landlock ABI %d; ", abi)
+	}
+	w.Why += "names, sizes and dates of other files are kept by Deno only"
+	return w
+}
+
+// socketWall is about the programs on this computer that listen on Unix sockets: the session bus, a key agent, the
+// desktop. Reaching some of them is as good as having no wall.
+func (in *Instance) socketWall() Wall {
+	w := Wall{Name: "local programs", State: Enforced}
+	switch {
+	case !in.applied.Seccomp:
+		w.State, w.Why = Absent, "their sockets are kept closed by Deno only"
+	case in.plan.Seccomp.ConnectTo == "":
+		w.Why = "the app can open no connection"
+	case in.applied.Redirect && in.proc.redirects():
+		w.Why = "every connection the app opens is made by the agent, and leads to the app's own proxy"
+	case in.applied.Redirect:
+		w.Why = "no connections any more: the agent has stopped making them"
+	case in.applied.LandlockABI >= wall.UnixABI:
+		w.Why = fmt.Sprintf("Landlock ABI %d keeps their sockets closed", in.applied.LandlockABI)
+	default:
+		w.State, w.Why = Absent, "their sockets are kept closed by Deno only: "+in.applied.RedirectWhy
+	}
+	return w
+}
+
+func (in *Instance) networkWall() Wall {
+	switch {
+	case in.proxy == nil && in.applied.Seccomp:
+		return Wall{"network", Enforced, "no connections at all: nothing is granted"}
+	case in.proxy == nil:
+		return Wall{"network", Absent, "kept closed by Deno only"}
+	case !in.applied.Seccomp:
+		return Wall{"network", Absent, "the proxy can be bypassed when Deno's wall falls"}
+	case in.applied.Redirect && !in.proc.redirects():
+		return Wall{"network", Enforced, "no connections any more: the agent has stopped making them"}
+	}
+	return Wall{"network", Enforced, "only through the app's own proxy, to what is granted"}
 }
 
 func (in *Instance) memoryWall(alive bool) Wall {
@@ -84,12 +129,15 @@ func (in *Instance) memoryWall(alive bool) Wall {
 	return w
 }
 
+// probeAllow gives the app that Probe starts a proxy, because that needs the most of the kernel.
+var probeAllow = permission.NewSet(permission.Permission{Kind: permission.Net, Scope: "paddock.invalid"})
+
 // Probe says what this machine can enforce, by starting an idle app and looking at it.
 func (s *Supervisor) Probe(ctx context.Context) Report {
 	var r Report
 	base, err := s.baseData(ctx)
 	if err == nil {
-		err = s.withIdle(ctx, base, func(in *Instance) { r = in.Report() })
+		err = s.withIdle(ctx, base, probeAllow, func(in *Instance) { r = in.Report() })
 	}
 	if err != nil {
 		return Report{Level: "basic", Open: err.Error(), Walls: []Wall{{"start of an idle app", Absent, err.Error()}}}

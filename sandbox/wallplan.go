@@ -68,7 +68,7 @@ func wallPlan(o Options, s Spec, p Paths, c Command, files runtimeFiles, baseDat
 		Landlock: &wall.Landlock{Rules: rules},
 		// An app without egress has no business connecting anything, and only one with slots sees files change that
 		// it did not change itself.
-		Seccomp: &wall.Seccomp{Connect: p.Proxy != "", Watch: len(s.Slots) > 0},
+		Seccomp: &wall.Seccomp{ConnectTo: p.Proxy, Watch: len(s.Slots) > 0},
 		Require: o.Require,
 	}
 	if baseData > 0 {

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
 	"strconv"
@@ -13,9 +12,10 @@ import (
 )
 
 // Apply confines the calling process as p says, writes one Applied line to status, and becomes p.Exec. It returns only
-// on failure. It must run on the main goroutine, locked to its thread since the program's init: the walls are put
+// on failure. When p has a socket to connect to, status must be a Unix socket: the filter's listener goes through it
+// first, and whoever reads it must answer with a Redirect before Apply goes on. It must run on the main goroutine, locked to its thread since the program's init: the walls are put
 // around that thread, which is the one that survives execve.
-func Apply(p Plan, status io.Writer) error {
+func Apply(p Plan, status *os.File) error {
 	done, err := confine(p, status)
 	if err != nil {
 		done.Error = err.Error()
@@ -24,14 +24,14 @@ func Apply(p Plan, status io.Writer) error {
 	return err
 }
 
-func report(status io.Writer, done Applied) {
+func report(status *os.File, done Applied) {
 	line, err := json.Marshal(done)
 	if err == nil {
 		_, _ = status.Write(append(line, '\n'))
 	}
 }
 
-func confine(p Plan, status io.Writer) (done Applied, err error) {
+func confine(p Plan, status *os.File) (done Applied, err error) {
 	if err := p.Check(); err != nil {
 		return done, fmt.Errorf("plan: %w", err)
 	}
@@ -61,9 +61,9 @@ func confine(p Plan, status io.Writer) (done Applied, err error) {
 	if err != nil {
 		return done, err
 	}
-	var filter []unix.SockFilter
+	var calls *callWall
 	if p.Seccomp != nil {
-		filter, err = prepareFilter(*p.Seccomp, pin{
+		calls, err = prepareCalls(*p.Seccomp, pin{
 			path: uint64(target.path), argv: uint64(target.argv), envp: uint64(target.envp), pid: uint32(os.Getpid()),
 		})
 		if err != nil {
@@ -77,11 +77,9 @@ func confine(p Plan, status io.Writer) (done Applied, err error) {
 			return done, fmt.Errorf("file wall: %w", err)
 		}
 	}
-	if filter != nil {
-		if err := loadFilter(filter); err != nil {
-			done.SeccompWhy = err.Error()
-		} else {
-			done.Seccomp = true
+	if calls != nil {
+		if err := calls.putUp(&done, status); err != nil {
+			return done, err
 		}
 	}
 	if level, open := done.Level(p); level < p.Require {

@@ -37,7 +37,7 @@ func handled(abi int) ll.RulesetAttr {
 	if abi >= abiRefer {
 		a.HandledAccessFS |= ll.AccessFSRefer
 	}
-	if abi >= abiTruncate {
+	if abi >= TruncateABI {
 		a.HandledAccessFS |= ll.AccessFSTruncate
 	}
 	if abi >= abiTCP {
@@ -49,7 +49,7 @@ func handled(abi int) ll.RulesetAttr {
 	if abi >= abiScopes {
 		a.Scoped = ll.ScopeAbstractUnixSocket | ll.ScopeSignal
 	}
-	if abi >= abiUnix {
+	if abi >= UnixABI {
 		a.HandledAccessFS |= ll.AccessFSResolveUnix
 	}
 	if abi >= abiUDP {

@@ -63,6 +63,7 @@ func TestPlanCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	bad := map[string]func(*Plan){
+		"relative socket":  func(p *Plan) { p.Seccomp = &Seccomp{ConnectTo: "proxy.sock"} },
 		"relative program": func(p *Plan) { p.Exec.Path = "true" },
 		"no arguments":     func(p *Plan) { p.Exec.Args = nil },
 		"relative folder":  func(p *Plan) { p.Exec.Dir = "x" },

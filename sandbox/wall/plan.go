@@ -6,7 +6,8 @@
 // from what was wished for, and [Applied.Level] puts it into one word and names the doors that stay open.
 //
 // Layers, in the order in which they are put up: own session and parent-death signal, resource limits, no
-// capabilities, no_new_privs, Landlock, seccomp with an execve that is possible exactly once.
+// capabilities, no_new_privs, Landlock, seccomp with an execve that is possible exactly once. One part of the
+// wall stays outside the process: on Linux a Redirect in the agent answers its connects.
 //
 // The package must not know apps, manifests, permissions or Deno's flags: it knows paths, numbers and system calls.
 package wall
@@ -19,7 +20,7 @@ import (
 // Descriptors on which paddock-launch finds its work: it reads the plan from one and reports on the other.
 const (
 	PlanFD   = 3 // one JSON document, then end of file
-	StatusFD = 4 // one JSON line (Applied); end of file after it means that execve worked
+	StatusFD = 4 // a Unix socket: JSON lines, the last an Applied; end of file after it means that execve worked
 )
 
 // MaxPlanBytes bounds a plan document.
@@ -81,8 +82,11 @@ const (
 
 // Seccomp chooses among the variants of the system call wall. The refusal list itself is fixed: see refusals.
 type Seccomp struct {
-	Connect bool `json:"connect"` // may connect Unix sockets: only for apps that have an egress proxy
-	Watch   bool `json:"watch"`   // may watch files for changes (inotify, which Landlock does not see)
+	// ConnectTo is the one Unix socket that the process may connect to: its egress proxy's. "" refuses connect. Where
+	// the kernel can (see Redirect), connect does not reach the kernel's own code at all and always leads there;
+	// elsewhere it is allowed, to any Unix socket that Landlock does not refuse.
+	ConnectTo string `json:"connect_to"`
+	Watch     bool   `json:"watch"` // may watch files for changes (inotify, which Landlock does not see)
 }
 
 // Level says in one word how much of the wall holds.
@@ -126,19 +130,22 @@ type Applied struct {
 	LandlockWhy string `json:"landlock_why,omitempty"`
 	Seccomp     bool   `json:"seccomp"`
 	SeccompWhy  string `json:"seccomp_why,omitempty"`
+	Redirect    bool   `json:"redirect,omitempty"` // connect was tried, and the agent answered it
+	RedirectWhy string `json:"redirect_why,omitempty"`
 	NoCaps      bool   `json:"no_caps"`         // all capabilities are gone, the bounding set is empty where that was allowed
 	Error       string `json:"error,omitempty"` // the launch failed here
 }
 
 // ABI numbers of Landlock from which on it refuses what its name says (kernel documentation, userspace-api/landlock).
 const (
-	abiRefer    = 2
-	abiTruncate = 3
-	abiTCP      = 4
-	abiIoctl    = 5
-	abiScopes   = 6
-	abiUnix     = 9
-	abiUDP      = 10
+	TruncateABI = 3 // emptying a file
+	UnixABI     = 9 // connecting to a Unix socket by its path
+
+	abiRefer  = 2
+	abiTCP    = 4
+	abiIoctl  = 5
+	abiScopes = 6
+	abiUDP    = 10
 )
 
 // Level is the word for what a holds of the plan p, with the doors that stay open, each a phrase for people.
@@ -155,13 +162,11 @@ func (a Applied) Level(p Plan) (level Level, open []string) {
 		}
 		return Basic, open
 	}
-	if a.LandlockABI < abiTruncate {
+	if a.LandlockABI < TruncateABI {
 		open = append(open, "files outside the app's folders can be emptied, though not read or written")
 	}
-	if p.Seccomp != nil && p.Seccomp.Connect {
-		if a.LandlockABI < abiUnix {
-			open = append(open, "local programs reachable through their sockets")
-		}
+	if p.Seccomp != nil && p.Seccomp.ConnectTo != "" && !a.Redirect && a.LandlockABI < UnixABI {
+		open = append(open, "local programs reachable through their sockets")
 	}
 	if len(open) > 0 {
 		return Partial, open
@@ -177,6 +182,9 @@ func (p Plan) Check() error {
 	}
 	if !cleanAbs(p.Exec.Dir) {
 		errs = append(errs, errors.New("the working folder must be an absolute path"))
+	}
+	if p.Seccomp != nil && p.Seccomp.ConnectTo != "" && !cleanAbs(p.Seccomp.ConnectTo) {
+		errs = append(errs, fmt.Errorf("the socket to connect to, %q, must be an absolute path", p.Seccomp.ConnectTo))
 	}
 	if p.Landlock != nil {
 		for _, r := range p.Landlock.Rules {

@@ -17,14 +17,16 @@ import (
 
 // Return values of a filter (include/uapi/linux/seccomp.h).
 const (
-	retKill  = 0x80000000 // SECCOMP_RET_KILL_PROCESS
-	retErrno = 0x00050000 // SECCOMP_RET_ERRNO, the number in the low 16 bits
-	retAllow = 0x7fff0000 // SECCOMP_RET_ALLOW
+	retKill   = 0x80000000 // SECCOMP_RET_KILL_PROCESS
+	retErrno  = 0x00050000 // SECCOMP_RET_ERRNO, the number in the low 16 bits
+	retNotify = 0x7fc00000 // SECCOMP_RET_USER_NOTIF: whoever holds the filter's listener answers
+	retAllow  = 0x7fff0000 // SECCOMP_RET_ALLOW
 )
 
 // Error numbers the filter answers with. They are the same on every architecture Paddock knows.
 const (
 	errPerm       = 1  // EPERM
+	errAccess     = 13 // EACCES
 	errNoSys      = 38 // ENOSYS: the caller falls back to an older call
 	errNotSupport = 95 // EOPNOTSUPP: the caller falls back to writing
 )
@@ -38,9 +40,18 @@ const (
 
 // refusal refuses a call: always, or when every test of it holds.
 type refusal struct {
-	name  string
-	errno uint16
-	when  []test
+	name   string
+	errno  uint16
+	notify bool // is not refused but left to the agent
+	when   []test
+}
+
+// answer is what the filter returns for it.
+func (r refusal) answer() bpf.RetConstant {
+	if r.notify {
+		return bpf.RetConstant{Val: retNotify}
+	}
+	return bpf.RetConstant{Val: retErrno | uint32(r.errno)}
 }
 
 // test looks at one argument. The kernel takes most arguments as 32-bit numbers and ignores the upper half, so that is
@@ -61,10 +72,12 @@ const (
 	noBit  // none of value's bits is set
 )
 
-// pin holds what is only known at run time: where the launcher put execve's arguments, and its own process id.
+// pin holds what is only known at run time: where the launcher put execve's arguments, its own process id, and whether
+// the kernel lets the agent answer connects.
 type pin struct {
 	path, argv, envp uint64
 	pid              uint32
+	redirect         bool
 }
 
 // Flags the tests name, from the kernel's headers; the same on amd64 and arm64.
@@ -77,6 +90,7 @@ const (
 	tiocsti     = 0x5412 // push input into a terminal
 	tioclinux   = 0x541c
 	prPdeathsig = 1  // PR_SET_PDEATHSIG: would outlive the agent
+	prSeccomp   = 22 // PR_SET_SECCOMP: like seccomp
 	prDumpable  = 4  // PR_SET_DUMPABLE: would blind an unprivileged watchdog
 	prSetMM     = 35 // PR_SET_MM
 )
@@ -97,6 +111,7 @@ var never = []string{
 	"bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register", "keyctl", "add_key",
 	"request_key", "init_module", "finit_module", "create_module", "delete_module", "kexec_load", "kexec_file_load",
 	"reboot", "syslog", "memfd_secret", "landlock_create_ruleset", "lsm_set_self_attr",
+	"seccomp", // a filter with a listener of its own would answer connect before the agent's, once that is closed
 	"iopl", "ioperm", "modify_ldt", "personality", "vhangup", "vm86", "vm86old",
 	// the machine's settings
 	"settimeofday", "clock_settime", "clock_settime64", "adjtimex", "clock_adjtime", "sethostname", "setdomainname",
@@ -136,15 +151,23 @@ func refusals(s Seccomp, p pin) []refusal {
 		add(errPerm, name, test{arg: 0, op: different, value: afUnix})
 		add(errPerm, name, test{arg: 1, op: anyBit, value: sockKinds})
 	}
-	if !s.Connect {
+	switch {
+	case s.ConnectTo == "":
 		add(errPerm, "connect")
+	case p.redirect:
+		// The agent leads every connect to that socket, whatever address was meant. So that programs which look for
+		// another one learn that it is not there (the C library asks a name cache, and would wait 5 s for what the
+		// proxy answers), only addresses as long as the right one get that far. The length may end with a zero or not.
+		exact := uint64(sockaddrLength(s.ConnectTo))
+		add(errAccess, "connect", test{arg: 2, op: different, value: exact}, test{arg: 2, op: different, value: exact - 1})
+		list = append(list, refusal{name: "connect", notify: true})
 	}
 	if !s.Watch {
 		add(errPerm, "inotify_init")
 		add(errPerm, "inotify_init1")
 	}
 	add(errPerm, "prlimit64", test{arg: 2, op: different, value: 0, wide: true})
-	for _, option := range []uint64{prPdeathsig, prDumpable, prSetMM} {
+	for _, option := range []uint64{prPdeathsig, prDumpable, prSeccomp, prSetMM} {
 		add(errPerm, "prctl", test{arg: 0, op: equal, value: option})
 	}
 	for _, request := range []uint64{tiocsti, tioclinux} {
@@ -163,6 +186,9 @@ func refusals(s Seccomp, p pin) []refusal {
 	slices.SortStableFunc(list[len(never):], func(a, b refusal) int { return compareNames(a.name, b.name) })
 	return list
 }
+
+// sockaddrLength is how long the address of the Unix socket at path is: the family, the path, a zero.
+func sockaddrLength(path string) int { return 2 + len(path) + 1 }
 
 func compareNames(a, b string) int {
 	switch {
@@ -213,7 +239,7 @@ func assembleCall(number uint32, list []refusal) ([]bpf.Instruction, error) {
 	always := false
 	for _, r := range list {
 		if len(r.when) == 0 {
-			body, always = []bpf.Instruction{bpf.RetConstant{Val: retErrno | uint32(r.errno)}}, true
+			body, always = append(body, r.answer()), true
 			break
 		}
 		body = append(body, assembleTests(r)...)
@@ -231,7 +257,7 @@ func assembleCall(number uint32, list []refusal) ([]bpf.Instruction, error) {
 
 // assembleTests refuses when all tests hold and otherwise falls through to what follows.
 func assembleTests(r refusal) []bpf.Instruction {
-	out := []bpf.Instruction{bpf.RetConstant{Val: retErrno | uint32(r.errno)}}
+	out := []bpf.Instruction{r.answer()}
 	for i := len(r.when) - 1; i >= 0; i-- { // from the back: each test needs to know how far it is to the end
 		out = append(assembleTest(r.when[i], uint8(len(out))), out...)
 	}

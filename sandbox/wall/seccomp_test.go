@@ -120,6 +120,8 @@ func TestFilterDecides(t *testing.T) {
 		{"setrlimit", nil, eperm},
 		{"prctl", []uint64{15}, allow}, // PR_SET_NAME
 		{"prctl", []uint64{1, 0}, eperm},
+		{"prctl", []uint64{22, 2}, eperm}, // PR_SET_SECCOMP
+		{"seccomp", []uint64{1, 8}, eperm},
 		{"prctl", []uint64{high | 1, 0}, eperm},
 		{"prctl", []uint64{4, 0}, eperm},
 		{"ioctl", []uint64{0, 0x5401}, allow},
@@ -150,9 +152,9 @@ func TestFilterDecides(t *testing.T) {
 }
 
 func TestFilterSwitches(t *testing.T) {
-	for _, s := range []Seccomp{{}, {Connect: true}, {Watch: true}, {Connect: true, Watch: true}} {
+	for _, s := range []Seccomp{{}, {ConnectTo: "/p"}, {Watch: true}, {ConnectTo: "/p", Watch: true}} {
 		f := filterFor(t, s, arch.X86_64)
-		for name, open := range map[string]bool{"connect": s.Connect, "inotify_init": s.Watch, "inotify_init1": s.Watch} {
+		for name, open := range map[string]bool{"connect": s.ConnectTo != "", "inotify_init": s.Watch, "inotify_init1": s.Watch} {
 			want := eperm
 			if open {
 				want = allow
@@ -167,9 +169,42 @@ func TestFilterSwitches(t *testing.T) {
 	}
 }
 
+// With the agent's answer at hand no connect is ever allowed: it is refused or left to the agent, whatever the arguments.
+func TestFilterRedirects(t *testing.T) {
+	const path = "/run/p/proxy.sock"
+	at := testPin
+	at.redirect = true
+	for _, on := range []*arch.Info{arch.X86_64, arch.AARCH64} {
+		program, err := assemble(refusals(Seccomp{ConnectTo: path}, at), on)
+		if err != nil {
+			t.Fatal(err)
+		}
+		vm, err := bpf.NewVM(program)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := filter{vm, on}
+		rapid.Check(t, func(rt *rapid.T) {
+			near := rapid.Uint64Range(0, 128).Draw(rt, "length")
+			high := uint64(rapid.Uint32().Draw(rt, "high")) << 32 // which the kernel ignores
+			want := uint32(retErrno | errAccess)
+			if near == uint64(len(path))+2 || near == uint64(len(path))+3 {
+				want = retNotify
+			}
+			got := f.call(t, "connect", rapid.Uint64().Draw(rt, "descriptor"), rapid.Uint64().Draw(rt, "address"), near|high)
+			if got != want {
+				rt.Errorf("%s: connect with %d bytes gives %#x, want %#x", on.Name, near, got, want)
+			}
+		})
+		if got := f.call(t, "ptrace"); got != eperm {
+			t.Errorf("%s: ptrace gives %#x", on.Name, got)
+		}
+	}
+}
+
 // The entry of another architecture has other numbers: no call may come in that way. amd64's x32 calls neither.
 func TestFilterOtherEntries(t *testing.T) {
-	f := filterFor(t, Seccomp{Connect: true, Watch: true}, arch.X86_64)
+	f := filterFor(t, Seccomp{ConnectTo: "/p", Watch: true}, arch.X86_64)
 	rapid.Check(t, func(rt *rapid.T) {
 		number := rapid.Uint32().Draw(rt, "number")
 		for _, other := range []*arch.Info{arch.I386, arch.ARM, arch.AARCH64} {
@@ -245,14 +280,16 @@ func BenchmarkAssemble(b *testing.B) {
 }
 
 func ExampleApplied_Level() {
-	plan := Plan{Landlock: &Landlock{}, Seccomp: &Seccomp{Connect: true}}
-	for _, abi := range []int{0, 2, 7, 9} {
-		level, open := Applied{LandlockABI: abi, Seccomp: true}.Level(plan)
-		fmt.Println(abi, level, open)
+	plan := Plan{Landlock: &Landlock{}, Seccomp: &Seccomp{ConnectTo: "/p"}}
+	for _, a := range []Applied{{}, {LandlockABI: 2}, {LandlockABI: 7}, {LandlockABI: 7, Redirect: true}, {LandlockABI: 9}} {
+		a.Seccomp = true
+		level, open := a.Level(plan)
+		fmt.Println(a.LandlockABI, a.Redirect, level, open)
 	}
 	// Output:
-	// 0 basic [files outside the app's folders are kept closed by Deno only]
-	// 2 partial [files outside the app's folders can be emptied, though not read or written local programs reachable through their sockets]
-	// 7 partial [local programs reachable through their sockets]
-	// 9 full []
+	// 0 false basic [files outside the app's folders are kept closed by Deno only]
+	// 2 false partial [files outside the app's folders can be emptied, though not read or written local programs reachable through their sockets]
+	// 7 false partial [local programs reachable through their sockets]
+	// 7 true full []
+	// 9 false full []
 }
