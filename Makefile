@@ -42,7 +42,7 @@ FUZZ_TIME ?= 10s
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 # --- Set-up and building ---------------------------------------------------------------------------
 
@@ -124,6 +124,11 @@ lint: setup-build $(GOFUMPT) $(STATICCHECK) ## formatting, go vet, staticcheck
 	$(CGO) go vet ./app/tray ./app/window ./app/ui
 	$(PURE) $(STATICCHECK) $$(go list ./... | grep -vE "/app/(tray|window)$$")
 	$(CGO) $(STATICCHECK) ./app/tray ./app/window ./app/ui
+
+.PHONY: screenshots
+screenshots: ## draw the README's pictures anew
+	@mkdir -p assets/screenshots
+	$(ALONE) PADDOCK_README_SHOTS=$(CURDIR)/assets/screenshots $(PURE) go test -count=1 -run '^TestShots$$' ./app/ui
 
 .PHONY: bench
 bench: headless ## Go benchmarks, then the program's own

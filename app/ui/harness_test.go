@@ -275,6 +275,7 @@ func (r *rig) shot(f *frame, name string) image.Image {
 	if n := colors(im); n < 12 {
 		r.t.Errorf("%s: only %d colours: blank?", name, n)
 	}
+	r.keepForReadme(name, im)
 	if dir := os.Getenv("PADDOCK_SHOTS"); dir != "" {
 		out, err := os.Create(filepath.Join(dir, name+".png"))
 		if err != nil {

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
 
 	"paddock/app/control"
 )
@@ -59,7 +60,10 @@ func shots(t *testing.T, look, suffix string) {
 	r.ws.Show(control.Show{Window: control.WindowLibrary, Why: "This desktop shows no tray icons, so Paddock opens this window instead."})
 	f = r.frame(control.WindowLibrary)
 	l := f.screen.(*library)
-	r.until("the library", func() bool { return len(l.tiles) == 6 && r.iconsFetched() })
+	r.until("the library", func() bool {
+		return len(l.tiles) == 6 && l.tiles["com.example.fieldnotes"].picture.hasIcon() &&
+			l.tiles["org.paddock.feeds"].picture.hasIcon() && l.tiles["net.sky.now"].picture.hasIcon()
+	})
 	f.win.Resize(fyne.NewSize(860, 760))
 	f.relayout()
 	r.shot(f, name("library"))
@@ -115,7 +119,7 @@ func shots(t *testing.T, look, suffix string) {
 	r.ws.Show(control.Show{Window: control.WindowApp, App: "com.example.fieldnotes"})
 	f = r.frame(control.WindowApp)
 	a := f.screen.(*appPage)
-	r.until("the app", func() bool { return a.known && r.iconsFetched() })
+	r.until("the app", func() bool { return a.known && a.picture.hasIcon() })
 	for i := range 90 {
 		x := float64(i%30) / 30
 		a.meters.memory.show("118 MB", 0.25+x*0.4, true)
@@ -155,8 +159,8 @@ func shots(t *testing.T, look, suffix string) {
 	f.win.Close()
 }
 
-func (r *rig) iconsFetched() bool {
-	r.ws.iconsMu.Lock()
-	defer r.ws.iconsMu.Unlock()
-	return len(r.ws.icons) > 0 && len(r.queue) == 0 && len(got[control.AppRef](r.agent, control.MethodIcon)) >= len(r.ws.icons)
+// hasIcon reports that the app's own icon has come and is drawn, not its letter.
+func (p *picture) hasIcon() bool {
+	_, ok := p.Objects[0].(*canvas.Image)
+	return ok
 }
