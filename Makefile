@@ -105,7 +105,9 @@ test-race: $(GOTESTSUM)
 
 test-gui: $(GOTESTSUM)
 	@echo '== tray and windows on a virtual display'
-	@$(ALONE) $(CGO) $(GO_TEST) $(GUI_PKGS)
+	@# One package after the other: two X servers that start at the same moment can take the same number over
+	@# from a killed one, and the first to end removes the socket of both.
+	@$(ALONE) $(CGO) $(GO_TEST) -p 1 $(GUI_PKGS)
 
 test-e2e: $(GOTESTSUM)
 	@echo '== end to end: programs, apps, browser'
