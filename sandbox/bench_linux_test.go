@@ -16,15 +16,19 @@ func BenchmarkLaunch(b *testing.B) {
 	warm := launchForTest(b, sup, spec)
 	warm.Kill()
 	<-warm.Done()
-	b.Run("walled", func(b *testing.B) {
-		for b.Loop() {
-			in := launchForTest(b, sup, spec)
-			b.StopTimer()
-			in.Kill()
-			<-in.Done()
-			b.StartTimer()
-		}
-	})
+	egress := spec
+	egress.Allow = setOf(b, "net:example.com")
+	for name, spec := range map[string]Spec{"walled": spec, "walled with egress": egress} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				in := launchForTest(b, sup, spec)
+				b.StopTimer()
+				in.Kill()
+				<-in.Done()
+				b.StartTimer()
+			}
+		})
+	}
 	b.Run("plain", func(b *testing.B) {
 		paths, err := PathsOf(sup.options, spec, false)
 		if err != nil {

@@ -47,16 +47,26 @@ func actAsAgent(text string) error {
 	return errors.New("the app ended by itself")
 }
 
-// When the agent is killed, without a chance to clean up, its apps die with it.
+// When the agent is killed, without a chance to clean up, its apps die with it, also while it makes their connections.
 func TestAppsDieWithTheAgent(t *testing.T) {
+	const deaf = `for (const s of ["SIGTERM", "SIGHUP", "SIGINT"]) Deno.addSignalListener(s, () => {});
+export default { fetch: () => new Response("ok") };
+`
+	t.Run("idle", func(t *testing.T) { diesWithTheAgent(t, specForTest(t, deaf)) })
+	t.Run("connecting", func(t *testing.T) {
+		spec := specForTest(t, deaf+`(async () => { for (;;) { try { await (await fetch("http://example.com/")).text(); } catch {} } })();`)
+		spec.Allow = setOf(t, "net:example.com:80")
+		diesWithTheAgent(t, spec)
+	})
+}
+
+func diesWithTheAgent(t *testing.T, spec Spec) {
 	sup := supervisorForTest(t)
 	base, err := sup.baseData(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	o := optionsForTest(t)
-	spec := specForTest(t, `for (const s of ["SIGTERM", "SIGHUP", "SIGINT"]) Deno.addSignalListener(s, () => {});
-export default { fetch: () => new Response("ok") };`)
 	work, err := json.Marshal(agentWork{o.Deno, o.Launcher, o.SocketDir, o.EntryDir, spec, base})
 	if err != nil {
 		t.Fatal(err)
@@ -309,23 +319,44 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// A required wall that cannot be had refuses the launch, and says which door would have stayed open.
+// A required wall that is there lets the app start, with and without a way to the network.
 func TestRequiredLevel(t *testing.T) {
 	sup := supervisorForTest(t, func(o *Options) { o.Require = wall.Full })
 	spec := specForTest(t, `export default { fetch: () => new Response("ok") };`)
 	launchForTest(t, sup, spec)
 	open := specForTest(t, `export default { fetch: () => new Response("ok") };`)
 	open.ID, open.Allow = "open", setOf(t, "net:example.com")
-	in, err := sup.Launch(t.Context(), open)
-	if wall.LandlockABI() >= 9 {
-		if err != nil {
-			t.Fatal(err)
-		}
-		in.Kill()
-		return
-	}
-	var failed *StartError
-	if !errors.As(err, &failed) || failed.Reason != StartRefused || !strings.Contains(err.Error(), "local programs") {
-		t.Errorf("launch: %v, want refused", err)
+	launchForTest(t, sup, open)
+}
+
+// A required wall that cannot be had refuses the launch, and says which door would have stayed open.
+func TestRequiredLevelCannotBeHad(t *testing.T) {
+	o := optionsForTest(t)
+	sup := supervisorForTest(t)
+	for name, want := range map[string]string{"files": "files outside", "calls": "system calls"} {
+		t.Run(name, func(t *testing.T) {
+			plan := wall.Plan{
+				Parent: os.Getpid(), Exec: wall.Exec{Path: "/bin/true", Args: []string{"true"}, Dir: "/"}, Require: wall.Partial,
+				Landlock: &wall.Landlock{}, Seccomp: &wall.Seccomp{},
+			}
+			if name == "files" {
+				plan.Landlock = nil
+			} else {
+				plan.Seccomp = nil
+			}
+			var g *guest
+			var err error
+			sup.onStarter(func() { g, err = spawn(o.Launcher, plan, os.Stderr, nil) })
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = g.confirm(time.Minute)
+			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "required") {
+				t.Errorf("confirm: %v, want it to name %q", err, want)
+			}
+			if code, signal := g.wait(); code != 126 {
+				t.Errorf("ended with %d %s", code, signal)
+			}
+		})
 	}
 }
