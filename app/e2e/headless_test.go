@@ -236,8 +236,16 @@ func TestWrongUseTouchesNothing(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	for _, args := range [][]string{
-		{"agent", "--listen", "0.0.0.0:0"}, {"agent", "--listen", "192.168.1.1:80"}, {"agent", "--listen", "localhost"}, {"agent", "--listen", "127.0.0.1"},
-		{"agent", "--resolve", "nonsense"}, {"frobnicate"}, {"open"}, {"open", "a", "b"}, {"budget", "x", "--memory", "much"}, {"list", "--frob"},
+		{"agent", "--listen", "0.0.0.0:0"},
+		{"agent", "--listen", "192.168.1.1:80"},
+		{"agent", "--listen", "localhost"},
+		{"agent", "--listen", "127.0.0.1"},
+		{"agent", "--resolve", "nonsense"},
+		{"frobnicate"},
+		{"open"},
+		{"open", "a", "b"},
+		{"budget", "x", "--memory", "much"},
+		{"list", "--frob"},
 	} {
 		m.refused(2, args...)
 	}
