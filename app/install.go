@@ -556,6 +556,9 @@ func shortName(appID string) string {
 	return short
 }
 
+// authorsName is what an author calls an app that is installed with --dev.
+func authorsName(appID string) string { return shortName(strings.TrimSuffix(appID, devSuffix)) }
+
 func manifestBudget(m *bundle.Manifest) store.Budget {
 	b := sandbox.Budget{
 		MemoryBytes: int64(m.Resources.MemoryMB) << 20, CPUPercent: float64(m.Resources.CPUPercent), DiskBytes: int64(m.Resources.DiskMB) << 20,

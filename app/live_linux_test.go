@@ -381,7 +381,7 @@ func TestUpdateKeepsRunning(t *testing.T) {
 func TestEndsAreRecorded(t *testing.T) {
 	l := newLive(t, nil)
 	l.install(write(t, "org.example.test", 1, "{}", fetcher))
-	get := l.visit(control.Open{App: "test-dev"})
+	get := l.visit(control.Open{App: "test"}) // what its author calls it
 	get("/die")
 	l.wait("the crash is recorded", func() bool {
 		h, err := l.History(t.Context(), control.AppRef{App: "test-dev"})

@@ -374,18 +374,17 @@ func (a *App) Logs(ctx context.Context, in control.Logs, on func(control.LogLine
 	return nil
 }
 
-// find is the app that ref names: its id, or its short name where only one app has it.
+// find is the app that ref names: its id, its short name where only one app has it, or for an author's own
+// install the short name of the signed app, where that one is not there.
 func (a *App) find(ref string) (*installed, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if in := a.byIDLocked(ref); in != nil {
 		return in, nil
 	}
-	var hits []*installed
-	for _, in := range a.sortedLocked() {
-		if shortName(in.rec.AppID) == ref {
-			hits = append(hits, in)
-		}
+	hits := a.namedLocked(ref, shortName)
+	if len(hits) == 0 {
+		hits = a.namedLocked(ref, authorsName)
 	}
 	switch len(hits) {
 	case 1:
@@ -398,6 +397,11 @@ func (a *App) find(ref string) (*installed, error) {
 		ids[i] = h.rec.AppID
 	}
 	return nil, control.NewError(control.ExitUsage, "ambiguous", fmt.Sprintf("“%s” names %d apps.", ref, len(hits)), "Use one of "+strings.Join(ids, ", ")+".", ids)
+}
+
+// namedLocked are the apps that name calls ref.
+func (a *App) namedLocked(ref string, name func(id string) string) []*installed {
+	return slices.DeleteFunc(a.sortedLocked(), func(in *installed) bool { return name(in.rec.AppID) != ref })
 }
 
 func (a *App) byIDLocked(id string) *installed {

@@ -99,7 +99,7 @@ func (a *App) removed(ref string) (*store.Install, error) {
 	}
 	var hit *store.Install
 	for _, rec := range records {
-		if rec.RemovedAt == nil || rec.AppID != ref && shortName(rec.AppID) != ref {
+		if rec.RemovedAt == nil || rec.AppID != ref && shortName(rec.AppID) != ref && authorsName(rec.AppID) != ref {
 			continue
 		}
 		if hit == nil || rec.RemovedAt.After(*hit.RemovedAt) {
