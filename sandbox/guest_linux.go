@@ -30,6 +30,8 @@ type guest struct {
 	mu       sync.Mutex // held while signalling, so that a pid is never used after it was reaped
 	ended    bool
 	redirect *wall.Redirect // nil when nobody answers its connects
+
+	answering sync.WaitGroup // redirect's goroutine
 }
 
 // spawn starts the plan through the launcher. It must run on the supervisor's starter thread: the parent-death signal
@@ -115,6 +117,7 @@ func (g *guest) wait() (code int, signal string) {
 	g.mu.Unlock()
 	if redirect != nil {
 		redirect.Close()
+		g.answering.Wait()
 	}
 	state, ok := g.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if ok && state.Signaled() {

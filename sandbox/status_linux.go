@@ -83,9 +83,13 @@ func (g *guest) answerConnects(listener int) error {
 		_ = unix.Close(listener)
 		return nil
 	}
-	var err error
-	g.redirect, err = wall.NewRedirect(listener, g.target)
-	return err
+	redirect, err := wall.NewRedirect(listener, g.target)
+	if err != nil {
+		return err
+	}
+	g.redirect = redirect
+	g.answering.Go(redirect.Serve)
+	return nil
 }
 
 // redirects says that the process's connects are being answered, or were until its end.

@@ -32,7 +32,7 @@ type Redirect struct {
 
 	once    sync.Once
 	closing chan struct{}
-	done    chan struct{}
+	ended   atomic.Bool
 	made    atomic.Int64
 }
 
@@ -79,50 +79,27 @@ const (
 	notifyAddFD   = 0x40182103 // SECCOMP_IOCTL_NOTIF_ADDFD
 )
 
-// NewRedirect answers for the process whose filter's listener it is given, until Close or until the process is gone.
-// It owns the descriptor. target is the path of the socket that every connect leads to.
+// NewRedirect is for the process whose filter's listener it is given. It owns the descriptor. target is the path of the
+// socket that every connect leads to. Serve must run before the process connects.
 func NewRedirect(listener int, target string) (*Redirect, error) {
 	if err := unix.SetNonblock(listener, true); err != nil { // for Go's poller; the kernel's own waits are short
 		_ = unix.Close(listener)
 		return nil, fmt.Errorf("listener for connections: %w", err)
 	}
-	r := &Redirect{
+	return &Redirect{
 		file: os.NewFile(uintptr(listener), "seccomp listener"), target: target,
-		limit:   rate.NewLimiter(redirectsPerSecond, redirectsAtOnce),
-		closing: make(chan struct{}), done: make(chan struct{}),
-	}
+		limit: rate.NewLimiter(redirectsPerSecond, redirectsAtOnce), closing: make(chan struct{}),
+	}, nil
+}
+
+// Serve answers until Close or until the process is gone.
+func (r *Redirect) Serve() {
+	defer r.ended.Store(true)
+	defer func() { _ = r.file.Close() }() // with a listener that nobody reads, connect would never return
 	conn, err := r.file.SyscallConn()
 	if err != nil {
-		_ = r.file.Close()
-		return nil, fmt.Errorf("listener for connections: %w", err)
+		return
 	}
-	go r.serve(conn)
-	return r, nil
-}
-
-// Close ends the answering and waits for that. Connects fail from then on.
-func (r *Redirect) Close() {
-	r.once.Do(func() { close(r.closing) })
-	_ = r.file.Close() // wakes serve; an error means that serve closed it already
-	<-r.done
-}
-
-// Alive says that connects are still being answered.
-func (r *Redirect) Alive() bool {
-	select {
-	case <-r.done:
-		return false
-	default:
-		return true
-	}
-}
-
-// Made is how many connections were made so far.
-func (r *Redirect) Made() int64 { return r.made.Load() }
-
-func (r *Redirect) serve(conn syscall.RawConn) {
-	defer close(r.done)
-	defer func() { _ = r.file.Close() }() // an unanswered listener would hang the process
 	for {
 		n, err := receive(conn)
 		if err != nil || !r.pause() {
@@ -131,6 +108,25 @@ func (r *Redirect) serve(conn syscall.RawConn) {
 		r.answer(conn, n)
 	}
 }
+
+// Close ends Serve soon. Connects fail from then on.
+func (r *Redirect) Close() {
+	r.once.Do(func() { close(r.closing) })
+	_ = r.file.Close() // an error means that Serve closed it already
+}
+
+// Alive says that connects are still being answered.
+func (r *Redirect) Alive() bool {
+	select {
+	case <-r.closing:
+		return false
+	default:
+		return !r.ended.Load()
+	}
+}
+
+// Made is how many connections were made so far.
+func (r *Redirect) Made() int64 { return r.made.Load() }
 
 // pause waits until another connect may be answered; false when it is over.
 func (r *Redirect) pause() bool {
