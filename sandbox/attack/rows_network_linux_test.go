@@ -5,7 +5,7 @@ import "slices"
 const (
 	abstractNames = "an app may take an abstract socket name when Deno's wall falls: Landlock keeps apps from connecting to them, not from binding them"
 	ownFolder     = "an app may make more sockets in its own socket folder, which only the user can enter"
-	localSockets  = "an app with network rights can reach sockets of local programs when Deno's wall falls, on kernels with a Landlock below ABI 9"
+	listening     = "where only Deno stands, an app may listen on an address that it may connect to: to Deno the two are one right"
 )
 
 // networkRows are testdata/network.js: an app without any grant.
@@ -25,7 +25,7 @@ func networkRows() []row {
 			"Deno.listenDatagram: join a multicast group", "net.connect: TCP", "net.connect: with an own look-up",
 			"net.connect: a socket by path", "tls.connect", "http.get", "http.get: socketPath", "https.get", "http2.connect",
 			"dns: Deno.resolveDns", "dns: node, a server of its own", "dns: node, look-up"),
-		group(row{origin: every, seconds: 1}, "dgram: send", "listen: dgram"), // the error comes as an uncaught exception
+		group(row{origin: every, seconds: 0.4}, "dgram: send", "listen: dgram"), // the error comes as an uncaught exception
 		group(row{origin: every, witness: true}, "Deno.connectQuic", "WebTransport"),
 		group(row{origin: "denoland/deno #24621: abstract sockets"},
 			"Deno.connect: an abstract socket", "net.connect: an abstract socket"),
@@ -43,5 +43,52 @@ func networkRows() []row {
 		group(row{origin: "denoland/deno #24621: abstract sockets", open: kernelOpen(abstractNames)},
 			"listen: Deno.listen on an abstract name", "socket: bind an abstract name"),
 		group(row{origin: "issue 3: listeners", open: kernelOpen(ownFolder)}, "listen: Deno.listen beside the own socket"),
+	)
+}
+
+// egressRows are testdata/egress.js: an app with grants.
+func egressRows() []row {
+	const (
+		rebinding = "denoland/deno #21227: an allowed name that leads to a private address"
+		byHand    = "security.md 9: abuse of the proxy"
+		anySite   = "issue 3: own addresses and on-link hosts under net:*"
+	)
+	return slices.Concat(
+		group(row{origin: rebinding, grants: some},
+			"rebinding: 127.0.0.1", "rebinding: 127.7.7.7", "rebinding: 0.0.0.0", "rebinding: ::", "rebinding: ::ffff:127.0.0.1",
+			"rebinding: ::127.0.0.1", "rebinding: 64:ff9b::7f00:1", "rebinding: 2002:7f00:1::", "rebinding: an answer that changes",
+			"rebinding: by WebSocket"),
+		group(row{origin: rebinding, grants: some, optional: "no IPv6 here"},
+			"rebinding: ::1", "rebinding: a v6 address of this machine"),
+		group(row{origin: rebinding, grants: some, optional: "no address but loopback here"}, "rebinding: an address of this machine"),
+		group(row{origin: "issue 3: redirects", grants: some},
+			"redirect: to loopback", "redirect: to a host that is not granted", "redirect: to a name that leads to loopback"),
+		group(row{origin: "issue 3: network by every API", grants: some},
+			"other host: fetch", "other port: fetch", "loopback: fetch", "proxy: one of the app's own",
+			"proxy: node:http to loopback", "socket: net.connect to loopback"),
+		group(row{origin: "security.md 9: proxy variables at run time", grants: some},
+			"proxy variables: set at run time", "proxy variables: NO_PROXY at run time"),
+		group(row{origin: "security.md 2: the control socket and the session bus", grants: some},
+			"socket: the control socket", "socket: the session bus", "socket: another app's"),
+		group(row{origin: "the wall leads every connect to the proxy", grants: some, seconds: 1},
+			"socket: a path as long as the proxy's", "socket: an abstract name as long as the proxy's path",
+			"socket: a path as long as the proxy's, by native code"),
+		group(row{origin: "denoland/deno #24621: abstract sockets", grants: some}, "socket: an abstract one"),
+		group(row{origin: "denoland/deno #2705: a right to connect is a right to listen", grants: some, open: denoOpen(listening),
+			optional: "no address but loopback here"}, "listen: on a granted address"),
+		group(row{origin: "denoland/deno #2705: a right to connect is a right to listen", grants: some}, "listen: on a granted name"),
+		group(row{origin: byHand, grants: some},
+			"proxy by hand: another host", "proxy by hand: loopback", "proxy by hand: loopback as a number",
+			"proxy by hand: a Host that differs", "proxy by hand: a Host that differs from the target", "proxy by hand: two Hosts",
+			"proxy by hand: CONNECT", "proxy by hand: CONNECT to loopback", "proxy by hand: a request behind two lengths",
+			"proxy by hand: a line break in the target", "proxy by hand: user info", "proxy by hand: another scheme",
+			"proxy by hand: a file"),
+		group(row{origin: anySite, grants: every},
+			"any: loopback by number", "any: loopback by name", "any: loopback by a longer name", "any: a name that leads to loopback",
+			"any: by hand, loopback", "any: by hand, [::ffff:127.0.0.1]", "any: TCP", "any: an abstract socket", "any: listen",
+			"any: a module of a site"),
+		group(row{origin: anySite, grants: every, optional: "no address but loopback here"},
+			"any: an address of this machine", "any: a name that leads to this machine", "any: by hand, an address of this machine",
+			"any: listen on an address of this machine"),
 	)
 }

@@ -49,9 +49,9 @@ type servers struct {
 // seen counts the datagrams and other signs of life that the host has got.
 func (w *world) seen() int64 { return w.Net.witnessed.Load() }
 
-// sees waits a moment for one more.
-func (w *world) sees(before int64) bool {
-	for deadline := time.Now().Add(300 * time.Millisecond); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+// sees waits for one more.
+func (w *world) sees(before int64, patience time.Duration) bool {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if w.seen() > before {
 			return true
 		}
@@ -177,6 +177,27 @@ func (w *world) startTLS() error {
 	w.onClose(secure.Close)
 	n.TLS = secure.Listener.Addr().(*net.TCPAddr).Port
 	return nil
+}
+
+// twin is a listening socket with a path as long as the given one, and an abstract one with a name as long.
+func (w *world) twin(of string) (string, error) {
+	if of == "" {
+		return "", nil
+	}
+	path := filepath.Join(w.root, "t") + strings.Repeat("t", max(0, len(of)-len(w.root)-2))
+	if w.twins[path] {
+		return path, nil
+	}
+	for _, name := range []string{path, "@" + path[1:] + "_"} {
+		l, err := net.Listen("unix", name)
+		if err != nil {
+			return "", err
+		}
+		w.onClose(func() { _ = l.Close() })
+		go acceptAll(l, secretText("twin"))
+	}
+	w.twins[path] = true
+	return path, nil
 }
 
 // answer is the web server of the world.

@@ -31,9 +31,12 @@ type row struct {
 	origin  string  // the question, advisory, technique or rule that it comes from
 	grants  profile // what the app has when it tries
 	alone   bool    // in a process of its own, with a small budget behind the walls: it crashes or exhausts
-	seconds int     // patience; 3 by default
+	seconds float64 // patience; 3 by default
 	// open says where the attempt is known to succeed, and why. Each reason is a line of README.md.
 	open map[setting]string
+	// optional rows need something that not every machine has, and this says what. Where even the control run cannot
+	// do it, the row proves nothing, and the test says so instead of failing.
+	optional string
 	// harmless rows may do to their own app what they like. They succeed only when another app feels it; in the
 	// control run they must at least have felt it themselves.
 	harmless bool
@@ -43,11 +46,27 @@ type row struct {
 	host func(*stage) (detail string, err error)
 }
 
-func (r row) patience() time.Duration {
-	if r.seconds > 0 {
-		return time.Duration(r.seconds) * time.Second
+// patience is how long the app may take. The control run has more of it where that is not what shows success.
+func (r row) patience(s setting) time.Duration {
+	switch {
+	case r.seconds == 0, s == settingControl && !r.harmless && r.seconds < 3:
+		return 3 * time.Second
 	}
-	return 3 * time.Second
+	return time.Duration(r.seconds * float64(time.Second))
+}
+
+// module is the app that makes the attempt.
+func (r row) module() string {
+	if r.alone || r.harmless {
+		return "small.js"
+	}
+	return "app.js"
+}
+
+// tried says whether the row runs in s. What uses something up is open where only Deno stands, for one reason that
+// needs no proof, and does not depend on who the user is.
+func (r row) tried(s setting) bool {
+	return !r.alone || s != settingRoot && (s != settingDeno || r.open[settingDeno] == "")
 }
 
 // openIn is why the row may succeed in s, or "".
@@ -65,6 +84,7 @@ const (
 	ownProcess = "what the kernel tells a process about itself, mounted file systems and open ports of the machine included, is readable when Deno's wall falls"
 	modes      = "modes, owners, times and attributes of the user's files can be changed when Deno's wall falls, though not what is in them: Landlock has no right for them"
 	setID      = "an app can set set-uid bits on its own files where only Deno stands; no other program runs them, and the kernel's wall refuses"
+	onlyWords  = "Deno's own permissions say yes when they are all given: a word, not a deed"
 	resource   = "memory, disk, handles and output are limited by the kernel and the watchdog, not by Deno"
 )
 

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"debug/elf"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -33,20 +34,23 @@ func addressOf(b []byte) uintptr { return uintptr(unsafe.Pointer(&b[0])) }
 type world struct {
 	root string
 	fixtures
+	native  []byte // what is in Library: an app brings its own native code along
+	twins   map[string]bool
 	closers []func()
 }
 
 // fixtures are told to the app, so that no attempt fails for not knowing where to look. Keys are what the rows use.
 type fixtures struct {
-	Root, Home, Outside, Secret, Library string
-	UID, GID                             int
-	Victim                               int
-	VictimAddress                        uint64
-	Net                                  servers
+	Root, Home, Outside, Secret string
+	Library, Linker, Shell      string // files of the system, links resolved: one that Deno does not load, the dynamic linker, sh
+	UID, GID                    int
+	Victim                      int
+	VictimAddress               uint64
+	Net                         servers
 }
 
 func newWorld(ctx context.Context, root string) (_ *world, err error) {
-	w := &world{root: root}
+	w := &world{root: root, twins: map[string]bool{}}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -59,6 +63,12 @@ func newWorld(ctx context.Context, root string) (_ *world, err error) {
 		return nil, fmt.Errorf("lay out the home: %w", err)
 	}
 	if w.Library, err = someLibrary(); err != nil {
+		return nil, err
+	}
+	if w.native, err = os.ReadFile(w.Library); err != nil {
+		return nil, err
+	}
+	if w.Shell, w.Linker, err = shellAndLinker(); err != nil {
 		return nil, err
 	}
 	if err := w.startVictim(ctx); err != nil {
@@ -165,6 +175,42 @@ func someLibrary() (string, error) {
 		}
 	}
 	return "", fmt.Errorf("this machine has none of the libraries that the tests load")
+}
+
+// shellAndLinker are /bin/sh and the program that its header asks for.
+func shellAndLinker() (shell, linker string, err error) {
+	if shell, err = filepath.EvalSymlinks("/bin/sh"); err != nil {
+		return "", "", err
+	}
+	f, err := elf.Open(shell)
+	if err != nil {
+		return "", "", err
+	}
+	defer func() { _ = f.Close() }()
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			text, err := io.ReadAll(p.Open())
+			return shell, strings.TrimRight(string(text), "\x00"), err
+		}
+	}
+	return "", "", fmt.Errorf("%s asks for no dynamic linker", shell)
+}
+
+// machine is what is true of this machine and told to apps only when granted.
+type machine struct {
+	Hostname string `json:"hostname"`
+	Release  string `json:"release"`
+	Memory   uint64 `json:"memory"` // bytes
+}
+
+func thisMachine() machine {
+	var name unix.Utsname
+	var info unix.Sysinfo_t
+	_, _ = unix.Uname(&name), unix.Sysinfo(&info)
+	return machine{
+		Hostname: unix.ByteSliceToString(name.Nodename[:]), Release: unix.ByteSliceToString(name.Release[:]),
+		Memory: uint64(info.Totalram) * uint64(info.Unit),
+	}
 }
 
 func (w *world) startVictim(ctx context.Context) error {

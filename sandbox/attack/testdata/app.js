@@ -1,38 +1,10 @@
-// The app that makes the attempts: one row per request, so that the test knows which row a process died of.
-import files from "./files.js";
-import writes from "./writes.js";
-import network from "./network.js";
+// The app that makes most attempts.
+import { serve } from "./attempts.js";
 import egress from "./egress.js";
-import processes from "./processes.js";
 import engine from "./engine.js";
-import resources from "./resources.js";
+import files from "./files.js";
+import network from "./network.js";
+import processes from "./processes.js";
+import writes from "./writes.js";
 
-const rows = { ...files, ...writes, ...network, ...egress, ...processes, ...engine, ...resources };
-
-// An error that nobody waits for would end the process, and the rows after it.
-addEventListener("unhandledrejection", (e) => e.preventDefault());
-addEventListener("error", (e) => e.preventDefault());
-
-const { stringify } = JSON;
-const NewResponse = Response;
-
-async function attempt({ row, world, patience }) {
-  if (row === "") return { names: Object.keys(rows) };
-  if (!Object.hasOwn(rows, row)) return { unknown: true };
-  let timer;
-  const late = new Promise((_, reject) => timer = setTimeout(() => reject(new Error("still waiting")), patience));
-  try {
-    const value = await Promise.race([rows[row](world), late]);
-    return { ok: true, detail: String(value).slice(0, 200) };
-  } catch (error) {
-    return { ok: false, detail: (error?.cause ? `${error}: ${error.cause}` : String(error)).slice(0, 300) };
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-export default {
-  async fetch(request) {
-    return new NewResponse(stringify(await attempt(await request.json())));
-  },
-};
+export default serve({ ...files, ...writes, ...network, ...egress, ...processes, ...engine });

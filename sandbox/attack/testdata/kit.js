@@ -90,7 +90,8 @@ const numbers = {
   fallocate: [285, 47], move_pages: [279, 239], exit_group: [231, 94], mount: [165, 40], perf_event_open: [298, 241], bpf: [321, 280],
   setxattr: [188, 5], utimensat: [280, 88], getxattr: [191, 8], memfd_secret: [447, 447], mbind: [237, 235], process_madvise: [440, 440],
   get_robust_list: [274, 100], statx: [332, 291], truncate: [76, 45], renameat2: [316, 276], linkat: [265, 37], symlinkat: [266, 36],
-  syslog: [103, 116], read: [0, 63], write: [1, 64], add_key: [248, 217], request_key: [249, 218], memfd_create: [319, 279], mmap: [9, 222], chroot: [161, 51],
+  syslog: [103, 116], read: [0, 63], write: [1, 64],
+  shmctl: [31, 195], semctl: [66, 191], msgctl: [71, 187], mq_unlink: [241, 181], add_key: [248, 217], request_key: [249, 218], memfd_create: [319, 279], mmap: [9, 222], chroot: [161, 51],
 };
 
 export const bytes = (text) => new TextEncoder().encode(text + "\0");

@@ -1,0 +1,18 @@
+package attack
+
+import "slices"
+
+// resourceRows are testdata/resources.js.
+func resourceRows() []row {
+	like := row{origin: "issue 3: resource exhaustion", alone: true, seconds: 25, open: denoOpen(resource)}
+	return slices.Concat(
+		group(like,
+			"memory: the heap", "memory: array buffers", "memory: shared array buffers", "memory: buffers of Node", "memory: blobs",
+			"memory: WebAssembly", "memory: one WebAssembly memory that grows", "memory: SQLite",
+			"memory: workers", "memory: worker_threads with limits of their own", "processor: a loop",
+			"disk: one large file", "disk: many files", "disk: copies", "disk: a file without a name", "disk: a file with holes",
+			"disk: the Cache", "disk: SQLite's temporary files", "handles: files"),
+		group(row{origin: like.origin, alone: true, seconds: 25},
+			"memory: mmap", "memory: shared mmap of a memory file", "disk: fallocate"),
+	)
+}
