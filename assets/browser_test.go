@@ -64,10 +64,34 @@ type tab struct {
 	bad []string
 }
 
+// profile is a folder for a browser. The browser's own children write on for a moment after it has ended, so
+// that removing it is tried until it succeeds.
+func profile(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "paddock-browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		again := time.NewTicker(50 * time.Millisecond)
+		defer again.Stop()
+		deadline := time.After(time.Minute)
+		for err := os.RemoveAll(dir); err != nil; err = os.RemoveAll(dir) {
+			select {
+			case <-again.C:
+			case <-deadline:
+				t.Errorf("the browser's profile stays: %v", err)
+				return
+			}
+		}
+	})
+	return dir
+}
+
 func browser(t *testing.T) context.Context {
 	t.Helper()
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]),
-		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.UserDataDir(t.TempDir()))
+		chromedp.ExecPath(chromium(t)), chromedp.NoSandbox, chromedp.UserDataDir(profile(t)))
 	ctx, cancelAllocator := chromedp.NewExecAllocator(context.Background(), options...)
 	ctx, cancelBrowser := chromedp.NewContext(ctx)
 	t.Cleanup(func() {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"os"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -10,8 +11,15 @@ import (
 // browse starts a real Chromium with a profile of its own and returns a tab in it.
 func browse(t testing.TB) context.Context {
 	t.Helper()
+	profile, err := os.MkdirTemp("", "paddock-browser")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // the browser's own children write on for a moment after it has ended
+		eventually(t, "the browser's profile is removed", deadline, func() bool { return os.RemoveAll(profile) == nil })
+	})
 	opts := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(profile),
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-quic", true), chromedp.Flag("disable-dev-shm-usage", true),
 	)
@@ -19,6 +27,12 @@ func browse(t testing.TB) context.Context {
 	t.Cleanup(cancel)
 	tab, cancel := chromedp.NewContext(alloc)
 	t.Cleanup(cancel)
+	whole := tab
+	t.Cleanup(func() { // closes the browser and waits for it
+		if err := chromedp.Cancel(whole); err != nil {
+			t.Log("end the browser:", err)
+		}
+	})
 	if _, err := chromedp.Run(tab, chromedp.Location()); err != nil {
 		t.Fatalf("start Chromium: %v (“packaging/setup.sh” installs it)", err)
 	}
