@@ -24,6 +24,14 @@ func spawnAgent(home string) error {
 	}
 	cmd := exec.Command(self, "agent", "--headless", "--json", "--home", home)
 	detach(cmd)
+	if err := startReady(cmd); err != nil {
+		return err
+	}
+	return cmd.Process.Release()
+}
+
+// startReady starts an agent and waits for its first line. When it is not ready it has ended.
+func startReady(cmd *exec.Cmd) error {
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -37,10 +45,7 @@ func spawnAgent(home string) error {
 		Error *control.Error `json:"error"`
 	}
 	if json.Unmarshal(line, &first) == nil && first.Ready {
-		if err := out.Close(); err != nil {
-			return err
-		}
-		return cmd.Process.Release()
+		return out.Close()
 	}
 	waitErr := cmd.Wait()
 	if first.Error != nil {

@@ -1,0 +1,313 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"paddock/app/control"
+)
+
+// How much is measured. All of it together stays well under a minute on two processors.
+const (
+	benchStarts   = 12 // of the app and of plain Deno, taking turns; the first of each fills caches and does not count
+	benchThaws    = 40
+	benchRounds   = 4                      // of requests, taking turns with the baseline
+	benchSpan     = 400 * time.Millisecond // of one round
+	benchCrowd    = 32                     // connections at once
+	benchTransfer = 8                      // large bodies each way
+	benchBody     = 10 << 20
+	benchWindow   = 3 * time.Second       // for processor time
+	benchCalm     = 30 * time.Millisecond // after freezing, and before a warm request
+)
+
+// pause waits without using the processor.
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// coldStart compares the first byte of a stopped app with that of plain Deno, which is started with the same module
+// on a socket, has all rights and a warm cache.
+func (r *benchRig) coldStart(ctx context.Context, doc *benchDocument) error {
+	plain, err := r.newPlain()
+	if err != nil {
+		return err
+	}
+	door, err := r.door.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer door.close()
+	request := r.door.get("/")
+	var cold, base []time.Duration
+	for i := range benchStarts + 1 {
+		if err := r.rest(ctx, r.apps[0], true); err != nil {
+			return fmt.Errorf("stop the app: %w", err)
+		}
+		if err := pause(ctx, benchCalm); err != nil {
+			return err
+		}
+		took, err := door.do(request, nil)
+		if err != nil {
+			return fmt.Errorf("ask the stopped app: %w", err)
+		}
+		alone, err := plain.start(ctx)
+		if err != nil {
+			return fmt.Errorf("start plain Deno: %w", err)
+		}
+		if i > 0 {
+			cold, base = append(cold, took), append(base, alone)
+		}
+	}
+	doc.ColdStart = newBenchTime(cold, base)
+	return nil
+}
+
+// plainDeno is the baseline of a start.
+type plainDeno struct {
+	deno, module, cache, socket string
+}
+
+func (r *benchRig) newPlain() (*plainDeno, error) {
+	dir := filepath.Join(r.dir, "plain")
+	if err := unpackBench(dir, "org.example.plain"); err != nil {
+		return nil, err
+	}
+	return &plainDeno{deno: r.deno.Path, module: filepath.Join(dir, "plain.js"), cache: filepath.Join(dir, "cache"), socket: filepath.Join(dir, "s")}, nil
+}
+
+// start starts Deno, asks for one answer, ends it, and returns the time from the start to the first byte.
+func (d *plainDeno) start(ctx context.Context) (took time.Duration, err error) {
+	if err := os.Remove(d.socket); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return 0, err
+	}
+	if err := pause(ctx, benchCalm); err != nil {
+		return 0, err
+	}
+	cmd := exec.Command(d.deno, "run", "--quiet", "--allow-all", "--no-prompt", "--no-remote", "--no-npm", "--cached-only", "--no-config", "--no-lock", d.module, d.socket)
+	cmd.Env = []string{"DENO_DIR=" + d.cache, "DENO_NO_UPDATE_CHECK=1", "HOME=" + filepath.Dir(d.module), "NO_COLOR=1"}
+	endWithUs(cmd)
+	began := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	defer func() {
+		err = errors.Join(err, cmd.Process.Kill())
+		_ = cmd.Wait() // killed
+	}()
+	tick := time.NewTicker(500 * time.Microsecond)
+	defer tick.Stop()
+	for {
+		conn, err := net.Dial("unix", d.socket)
+		if err != nil {
+			if time.Since(began) > benchPatience {
+				return 0, err
+			}
+			if err := ctx.Err(); err != nil {
+				return 0, err
+			}
+			<-tick.C
+			continue
+		}
+		c, err := newBenchConn(conn)
+		if err != nil {
+			return 0, err
+		}
+		defer c.close()
+		before := time.Since(began)
+		first, err := c.do((benchTarget{head: "Host: bench.invalid\r\n"}).get("/"), nil)
+		return before + first, err
+	}
+}
+
+// thaw compares the first byte of a frozen app with that of the same app awake and at rest for as long.
+func (r *benchRig) thaw(ctx context.Context, doc *benchDocument) error {
+	door, err := r.door.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer door.close()
+	request := r.door.get("/")
+	var frozen, warm []time.Duration
+	for range benchThaws {
+		if err := r.rest(ctx, r.apps[0], false); err != nil {
+			return fmt.Errorf("freeze the app: %w", err)
+		}
+		for _, all := range []*[]time.Duration{&frozen, &warm} {
+			if err := pause(ctx, benchCalm); err != nil {
+				return err
+			}
+			took, err := door.do(request, nil)
+			if err != nil {
+				return err
+			}
+			*all = append(*all, took)
+		}
+	}
+	doc.Thaw = newBenchTime(frozen, warm)
+	return nil
+}
+
+// requests measures latency with one connection and with many, and throughput with many.
+func (r *benchRig) requests(ctx context.Context, doc *benchDocument) error {
+	straight, err := r.straight(ctx)
+	if err != nil {
+		return err
+	}
+	for _, connections := range []int{1, benchCrowd} {
+		var door, direct load
+		for range benchRounds {
+			if err := direct.add(ctx, straight, connections, benchSpan); err != nil {
+				return err
+			}
+			if err := door.add(ctx, r.door, connections, benchSpan); err != nil {
+				return err
+			}
+		}
+		doc.Latency = append(doc.Latency, benchLatency{
+			benchTime: newBenchTime(door.times, direct.times), Connections: connections,
+			P99MS: milliseconds(quantile(door.times, 0.99)), BaselineP99MS: milliseconds(quantile(direct.times, 0.99)),
+		})
+		doc.Throughput = newBenchRate(connections, door.perS(), direct.perS())
+	}
+	return nil
+}
+
+// bodies measures large answers and large requests on one connection.
+func (r *benchRig) bodies(ctx context.Context, doc *benchDocument) error {
+	straight, err := r.straight(ctx)
+	if err != nil {
+		return err
+	}
+	upload := make([]byte, benchBody)
+	rate := func(ask func(benchTarget) []byte, body []byte) (benchRate, error) {
+		var took [2][]time.Duration
+		for range benchTransfer + 1 {
+			for i, target := range []benchTarget{r.door, straight} {
+				c, err := target.dial(ctx)
+				if err != nil {
+					return benchRate{}, err
+				}
+				began := time.Now()
+				_, err = c.do(ask(target), body)
+				took[i] = append(took[i], time.Since(began))
+				c.close()
+				if err != nil {
+					return benchRate{}, err
+				}
+			}
+		}
+		mbPerS := func(all []time.Duration) float64 { return benchBody / 1e6 / quantile(all[1:], 0.5).Seconds() }
+		return newBenchRate(1, mbPerS(took[0]), mbPerS(took[1])), nil
+	}
+	if doc.Download, err = rate(func(t benchTarget) []byte { return t.get("/download") }, nil); err != nil {
+		return fmt.Errorf("download: %w", err)
+	}
+	if doc.Upload, err = rate(func(t benchTarget) []byte { return t.post("/upload", benchBody) }, upload); err != nil {
+		return fmt.Errorf("upload: %w", err)
+	}
+	return nil
+}
+
+// watching measures the agent's processor time while all apps are awake, frozen and stopped.
+func (r *benchRig) watching(ctx context.Context, doc *benchDocument) error {
+	if _, err := processorTime(r.agent.Process.Pid); errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	for _, app := range r.apps {
+		if _, err := control.Do[control.OpenResult](ctx, r.client, control.MethodOpen, control.Open{App: app}); err != nil {
+			return err
+		}
+	}
+	// What a start leaves to do (compiling, walking folders) is not what watching costs.
+	if err := pause(ctx, benchWindow/2); err != nil {
+		return err
+	}
+	agent := r.agent.Process.Pid
+	cost := &benchCost{Apps: len(r.apps), WindowSeconds: benchWindow.Seconds()}
+	var err error
+	if cost.AwakePercent, _, err = usedInWindow(ctx, agent, nil); err != nil {
+		return err
+	}
+	for _, app := range r.apps {
+		if err := r.rest(ctx, app, false); err != nil {
+			return fmt.Errorf("freeze %s: %w", app, err)
+		}
+	}
+	running, err := control.Do[[]control.Running](ctx, r.client, control.MethodPs, nil)
+	if err != nil {
+		return err
+	}
+	if err := pause(ctx, benchCalm); err != nil {
+		return err
+	}
+	var apps []int
+	for _, app := range running {
+		if app.State != control.StateFrozen {
+			return errors.New(app.ID + " is " + app.State + " and should be frozen, process " + strconv.Itoa(app.PID))
+		}
+		apps = append(apps, app.PID)
+		cost.SleepingMemory = app.MemoryBytes
+	}
+	var sleeping time.Duration
+	if cost.FrozenPercent, sleeping, err = usedInWindow(ctx, agent, apps); err != nil {
+		return err
+	}
+	cost.FrozenAppsMS = milliseconds(sleeping)
+	for _, app := range r.apps {
+		if err := r.rest(ctx, app, true); err != nil {
+			return fmt.Errorf("stop %s: %w", app, err)
+		}
+	}
+	if err := pause(ctx, benchCalm); err != nil {
+		return err
+	}
+	if cost.BaselinePercent, _, err = usedInWindow(ctx, agent, nil); err != nil {
+		return err
+	}
+	cost.PerAppPercent = (cost.AwakePercent - cost.BaselinePercent) / float64(cost.Apps)
+	cost.Ratio = ratio(cost.AwakePercent, cost.BaselinePercent)
+	doc.Watchdog = cost
+	return nil
+}
+
+// usedInWindow is the processor time that a process used in a window, in percent of one core, and that others used in
+// the same window together.
+func usedInWindow(ctx context.Context, pid int, others []int) (percent float64, together time.Duration, err error) {
+	used := func() (one, rest time.Duration, err error) {
+		if one, err = processorTime(pid); err != nil {
+			return 0, 0, err
+		}
+		for _, pid := range others {
+			t, err := processorTime(pid)
+			if err != nil {
+				return 0, 0, err
+			}
+			rest += t
+		}
+		return one, rest, nil
+	}
+	began := time.Now()
+	one, rest, err := used()
+	if err != nil {
+		return 0, 0, err
+	}
+	if err := pause(ctx, benchWindow); err != nil {
+		return 0, 0, err
+	}
+	oneNow, restNow, err := used()
+	return 100 * (oneNow - one).Seconds() / time.Since(began).Seconds(), restNow - rest, err
+}
