@@ -33,11 +33,19 @@ type Wall struct {
 
 // Report looks at the running process. After its end it says what held.
 func (in *Instance) Report() Report {
-	word, open := in.applied.Level(in.plan)
-	r := Report{Level: max(word, wall.Basic).String(), Open: strings.Join(open, "; ")}
-	r.Walls = append(r.Walls, Wall{"Deno permissions", Enforced, "only the granted flags; the app's own socket is given up before the app is loaded"})
 	status, err := procStatus(in.proc.pid)
 	alive := err == nil
+	select {
+	case <-in.done: // the process id may be somebody else's by now
+		alive = false
+	default:
+	}
+	read := func(field, want string) bool { return !alive || status[field] == want }
+	applied := in.applied
+	applied.Seccomp = applied.Seccomp && read("Seccomp", "2")
+	word, open := applied.Level(in.plan)
+	r := Report{Level: max(word, wall.Basic).String(), Open: strings.Join(open, "; ")}
+	r.Walls = append(r.Walls, Wall{"Deno permissions", Enforced, "only the granted flags; the app's own socket is given up before the app is loaded"})
 	add := func(name string, held bool, how, whyNot string) {
 		state := Enforced
 		if !held {
@@ -45,10 +53,9 @@ func (in *Instance) Report() Report {
 		}
 		r.Walls = append(r.Walls, Wall{name, state, how})
 	}
-	read := func(field, want string) bool { return !alive || status[field] == want }
 
 	r.Walls = append(r.Walls, in.fileWall())
-	add("system calls (seccomp)", in.applied.Seccomp && read("Seccomp", "2"), "a filter is loaded", in.applied.SeccompWhy)
+	add("system calls (seccomp)", applied.Seccomp, "a filter is loaded", in.applied.SeccompWhy)
 	add("privileges", in.applied.NoCaps && read("NoNewPrivs", "1") && read("CapEff", "0000000000000000"),
 		"no capabilities, and none can be gained", "the process has privileges it should not have")
 	r.Walls = append(r.Walls,
@@ -73,7 +80,7 @@ func (in *Instance) fileWall() Wall {
 	default:
 		w.Why = fmt.Sprintf("Landlock ABI %d; ", abi)
 	}
-	w.Why += "names, sizes and dates of other files are kept by Deno only"
+	w.Why += "if Deno's wall falls, names, sizes and dates of other files can be seen, and their modes, owners, dates and attributes changed; not what is in them"
 	return w
 }
 
