@@ -134,10 +134,13 @@ func TestExamples(t *testing.T) {
 	eval[bool](t, tab, open)
 	shows("#trouble", "You have not allowed Feeds to talk to go.dev")
 	must[okay](m, "grant", "feeds", "net:go.dev")
-	eventually(t, "the article is listed", deadline, func() bool {
-		eval[bool](t, tab, `(document.querySelector("#refresh").click(), true)`)
-		return eval[bool](t, tab, `document.querySelector("#items").innerText.includes("A real article")`)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("activity: %s\nlogs: %s\nagent: %s", m.run("activity", "feeds").stdout, m.run("logs", "feeds").stdout, a.log)
+		}
 	})
+	click("#refresh")
+	shows("#items", "A real article")
 	eval[bool](t, tab, `(() => { [...document.querySelectorAll("#items *")].filter(e => e.textContent.includes("A real article")).at(-1).closest("button, a, li").click(); return true; })()`)
 	shows("#article", "Hello")
 	if got := eval[string](t, tab, `typeof window.pwned`); got != "undefined" {
