@@ -13,7 +13,7 @@ import (
 
 // narrowGrace is how long an app may tidy up when its rights change: revoking must work within a second
 // (product.md, requirement 13), whatever the app does with SIGTERM.
-const narrowGrace = 300 * time.Millisecond
+const narrowGrace = 150 * time.Millisecond
 
 // Stop ends an app and its sessions: the next visit needs a fresh link.
 func (a *App) Stop(ctx context.Context, in control.AppRef) error {
