@@ -20,8 +20,11 @@ import (
 // fewest is how many attempts issue 3 wants at least.
 const fewest = 150
 
-// only runs the rows whose name contains this, in a hurry: PADDOCK_ATTACK_ONLY=fetch go test ./sandbox/attack -v
-var only = os.Getenv("PADDOCK_ATTACK_ONLY")
+// Variables for whoever works on the table.
+const (
+	onlyVariable    = "PADDOCK_ATTACK_ONLY"    // run the rows whose name contains this
+	detailsVariable = "PADDOCK_ATTACK_DETAILS" // with -v: say what came of each
+)
 
 func TestTable(t *testing.T) {
 	seen := map[string]bool{}
@@ -53,7 +56,7 @@ func TestAttacks(t *testing.T) {
 		t.Log("not root: both walls are not tried with a root agent, and no second user is")
 	}
 	base, bin, deno := prepare(t)
-	rows := table()
+	rows, only := table(), os.Getenv(onlyVariable)
 	results := map[setting]map[string]outcome{}
 	done := make(chan func(), len(settings))
 	slots := make(chan struct{}, 3) // settings at a time: each waits now and then
@@ -83,12 +86,10 @@ func TestAttacks(t *testing.T) {
 	for range settings {
 		(<-done)()
 	}
-	count := 0
 	for _, r := range rows {
 		if !strings.Contains(r.name, only) {
 			continue
 		}
-		count++
 		for _, s := range settings {
 			if !r.tried(s) {
 				continue
@@ -107,7 +108,7 @@ func TestAttacks(t *testing.T) {
 			if problem := judge(r, s, o); problem != "" {
 				t.Errorf("%s: %s: %s: %s", s, r.name, problem, o.Detail)
 			}
-			if testing.Verbose() && os.Getenv("PADDOCK_ATTACK_DETAILS") != "" {
+			if testing.Verbose() && os.Getenv(detailsVariable) != "" {
 				t.Logf("%-8s %-50s %v %.2fs %s", s, r.name, o.Succeeded, o.Took.Seconds(), o.Detail)
 			}
 		}
@@ -139,15 +140,18 @@ func judge(r row, s setting, o outcome) string {
 func summary(settings []setting, rows []row, results map[setting]map[string]outcome) string {
 	var text bytes.Buffer
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(w, "\nsetting\trows\tsucceeded\tknown to be open\n")
+	fmt.Fprintf(w, "\nsetting\trows\tsucceeded\tknown to be open\tfelt by itself only\n")
 	reasons := map[string][]string{}
 	for _, s := range settings {
-		succeeded, known := 0, 0
+		succeeded, known, itself := 0, 0, 0
 		for _, r := range rows {
 			if why := r.openIn(s); why != "" && !r.tried(s) {
 				reasons[string(s)+", not tried: "+why] = append(reasons[string(s)+", not tried: "+why], r.name)
 			}
 			o := results[s][r.name]
+			if r.harmless && o.Felt {
+				itself++
+			}
 			if o.Succeeded {
 				succeeded++
 				if why := r.openIn(s); why != "" && s != settingControl {
@@ -156,7 +160,7 @@ func summary(settings []setting, rows []row, results map[setting]map[string]outc
 				}
 			}
 		}
-		fmt.Fprintf(w, "%s\t%d\t%d\t%d\n", s, len(results[s]), succeeded, known)
+		fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\n", s, len(results[s]), succeeded, known, itself)
 	}
 	_ = w.Flush()
 	for _, why := range slices.Sorted(maps.Keys(reasons)) {

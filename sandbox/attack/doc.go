@@ -12,6 +12,13 @@
 // this, and the suite can live outside it, as a stranger who sees its exported names only. The test
 // program also is the worker that runs one setting, as a user of its own when the tests run as root.
 //
+// Rows that use something up get a process of their own and a small budget, and so do rows that end their app; what is
+// judged of the latter is whether another app notices. Rows about memory, disk and handles are not run where only Deno
+// stands, which does not limit those.
+//
+//	go test ./sandbox/attack -v                                                       prints the summary
+//	PADDOCK_ATTACK_ONLY=fetch PADDOCK_ATTACK_DETAILS=1 go test ./sandbox/attack -v    some rows, one line for each outcome
+//
 // A row that is known to succeed somewhere says why in the table; README.md lists these reasons. The package must
 // not know how the walls work, only what they promise.
 package attack

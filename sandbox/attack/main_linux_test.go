@@ -10,12 +10,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-// The test program plays four parts. A launcher is known by its file name, because it gets no environment; the others
+// The test program plays five parts. A launcher is known by its file name, because it gets no environment; the others
 // by one variable.
 const (
 	partVariable = "PADDOCK_ATTACK_PART"
 	partWorker   = "worker"
 	partVictim   = "victim"
+	partStranger = "stranger"
 	launcherName = "wall-" // and then the setting
 )
 
@@ -30,6 +31,8 @@ func TestMain(m *testing.M) {
 		err = actAsWorker(os.Stdin, os.Stdout)
 	case part == partVictim:
 		err = actAsVictim(os.Stdin, os.Stdout)
+	case part == partStranger:
+		err = actAsStranger(os.Stdin, os.Stdout)
 	default:
 		goleak.VerifyTestMain(m)
 		return

@@ -1,3 +1,0 @@
-package attack
-
-func hostRows() []row { return nil }
