@@ -74,8 +74,10 @@ func egressRows() []row {
 			"socket: a path as long as the proxy's", "socket: an abstract name as long as the proxy's path",
 			"socket: a path as long as the proxy's, by native code"),
 		group(row{origin: "denoland/deno #24621: abstract sockets", grants: some}, "socket: an abstract one"),
-		group(row{origin: "denoland/deno #2705: a right to connect is a right to listen", grants: some, open: denoOpen(listening),
-			optional: "no address but loopback here"}, "listen: on a granted address"),
+		group(row{
+			origin: "denoland/deno #2705: a right to connect is a right to listen", grants: some, open: denoOpen(listening),
+			optional: "no address but loopback here",
+		}, "listen: on a granted address"),
 		group(row{origin: "denoland/deno #2705: a right to connect is a right to listen", grants: some}, "listen: on a granted name"),
 		group(row{origin: byHand, grants: some},
 			"proxy by hand: another host", "proxy by hand: loopback", "proxy by hand: loopback as a number",
