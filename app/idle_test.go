@@ -168,7 +168,8 @@ func TestLeasesRace(t *testing.T) {
 	})
 	for range 4 {
 		users.Go(func() {
-			for range 2000 {
+			// On a busy machine one side may run alone for a while.
+			for i, end := 0, time.Now().Add(20*time.Second); i < 2000 || slept.Load() < 100 && time.Now().Before(end); i++ {
 				if !l.touch() {
 					t.Error("not usable")
 				}
@@ -183,7 +184,7 @@ func TestLeasesRace(t *testing.T) {
 	users.Wait()
 	close(stop)
 	sleepers.Wait()
-	if seen.Load() > 0 || slept.Load() == 0 {
+	if seen.Load() > 0 || slept.Load() < 100 {
 		t.Errorf("%d requests met a frozen process; it was frozen %d times", seen.Load(), slept.Load())
 	}
 }
