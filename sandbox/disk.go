@@ -120,7 +120,13 @@ func (d *diskState) wait(limit int64, s sample) time.Duration {
 	if left <= 0 {
 		left += limit / overdraft
 	}
-	return headroomWait(min(left, d.spaceLeft(s)))
+	// When the free space must be read again is another question than how soon it can be used up: with a step of
+	// some MiB in place of the room every app would be sampled a hundred times a second.
+	room := d.spaceLeft(s)
+	if d.room > 0 {
+		room = d.room - d.written(d.roomAt, s)
+	}
+	return headroomWait(min(left, room))
 }
 
 // looked takes in a reading of the file system, and says whether a walk must follow.
