@@ -56,7 +56,7 @@ func (a *App) Stage(ctx context.Context, in control.Stage, on func(control.Progr
 		Dev: in.Dev, Staging: a.stagingDir(), Paddock: a.opts.Product.Version,
 		Progress: func(p bundle.Progress) {
 			out := control.Progress{Source: in.Source, Step: p.Step, Bytes: p.Bytes, Total: p.Total, RedirectTo: p.Redirect, BytesPerS: meter.rate(p.Step, p.Bytes)}
-			if !meter.due(p.Step) && p.Bytes != p.Total {
+			if !meter.due() && p.Bytes != p.Total {
 				return
 			}
 			a.setDownload(key, &out)
@@ -617,7 +617,7 @@ func (m *meter) rate(step string, bytes int64) float64 {
 }
 
 // due reports whether a tenth of a second has passed since the last progress of this step.
-func (m *meter) due(string) bool {
+func (m *meter) due() bool {
 	t := m.now()
 	if t.Sub(m.last) < 100*time.Millisecond {
 		return false

@@ -290,8 +290,10 @@ func (a *App) Info(ctx context.Context, in control.AppRef) (control.Info, error)
 		Origin: a.front.Origin(app.id), Permissions: rows, Budget: wireBudget(rec.Budget), DiskBytes: disk,
 		Paths: a.paths(app.id, rec.VersionCode), Manifest: json.RawMessage(rec.Manifest), Flags: []string{},
 	}
-	report := a.probe(ctx)
-	if inst != nil {
+	var report sandbox.Report
+	if inst == nil {
+		report = a.probe(ctx) // starts an idle app the first time, which a running one spares us
+	} else {
 		report = inst.Report()
 		out.Usage = a.usage(inst)
 		out.Paths.Socket = inst.Socket()
