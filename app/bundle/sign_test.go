@@ -66,11 +66,11 @@ func TestStandardTools(t *testing.T) {
 	if want := honestComment(sampleZip(t)); strings.TrimSpace(comment) != want {
 		t.Errorf("minisign says %q, want %q", comment, want)
 	}
-	if got := run(t, dir, program, "-R", "-s", "k", "-p", "recreated.pub", "-f", "-W"); got == "" {
-		t.Log("minisign -R printed nothing")
-	}
+	// The key id in the comment above the key has its leading zeros left out by minisign, and is only a hint: the key
+	// itself, whose first bytes are the id, is what must agree.
+	run(t, dir, program, "-R", "-s", "k", "-p", "recreated.pub", "-f", "-W")
 	recreated, err := os.ReadFile(filepath.Join(dir, "recreated.pub"))
-	if err != nil || !bytes.Contains(recreated, []byte(info.PublicKey)) || !bytes.Contains(recreated, []byte(info.KeyID)) {
+	if err != nil || !bytes.Contains(recreated, []byte("\n"+info.PublicKey+"\n")) {
 		t.Errorf("minisign reads our secret key as %q, %v; want %+v", recreated, err, info)
 	}
 
