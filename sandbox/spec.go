@@ -75,6 +75,7 @@ type Options struct {
 
 	Egress    egress.Options                          // template: Resolve, Resolver, RootCAs, Limits, Now; the rest is set per instance
 	OnEgress  func(id string, e egress.Event)         // each use of the network; may be nil
+	OnUse     func(id string, u Use)                  // what an app reports about itself; called from one goroutine for each instance; may be nil
 	OnMessage func(id string, m Message) Message      // a question from the app over the host channel; may block; may be nil
 	LoadFact  func(key string) (value int64, ok bool) // a figure measured before; may be nil
 	SaveFact  func(key string, value int64)           // keeps a figure; may be nil

@@ -58,6 +58,9 @@ func wallPlan(o Options, s Spec, p Paths, c Command, files runtimeFiles, baseDat
 	if p.Proxy != "" {
 		rules = append(rules, wall.Rule{Path: filepath.Dir(p.Proxy), Role: wall.Connect})
 	}
+	if p.Audit != "" {
+		rules = append(rules, wall.Rule{Path: p.Audit, Role: wall.WriteFile})
+	}
 	for _, slot := range s.Slots {
 		rules = append(rules, wall.Rule{Path: slot.Path, Role: slot.role()})
 	}

@@ -438,7 +438,8 @@ type Activity struct {
 	Count      int64     `json:"count"`
 	BytesIn    int64     `json:"bytes_in"`
 	BytesOut   int64     `json:"bytes_out"`
-	Side       string    `json:"side"` // "process", "page"
+	Side       string    `json:"side"`               // "process", "page"
+	Reported   bool      `json:"reported,omitempty"` // the app's own runtime says so, and the app could make it say so
 }
 
 // Run is one launch of an app and how it ended.
