@@ -70,6 +70,7 @@ type Options struct {
 
 	Logger  *slog.Logger
 	Require wall.Level // refuse to start an app when the kernel gives less
+	NoView  bool       // leave apps the agent's own view of files, network and names (see wall.View)
 }
 
 // Message is one line on the host channel. The app asks, the host answers with the same ID.
