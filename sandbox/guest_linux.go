@@ -37,10 +37,6 @@ type guest struct {
 // spawn starts the plan through the launcher. It must run on the supervisor's starter thread: the parent-death signal
 // is bound to the thread that forks. The process may not have become its program yet; see confirm.
 func spawn(launcher string, plan wall.Plan, stdout, stderr *os.File) (*guest, error) {
-	text, err := json.Marshal(plan)
-	if err != nil {
-		return nil, fmt.Errorf("write the plan: %w", err)
-	}
 	planRead, planWrite, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("pipe for the plan: %w", err)
@@ -53,16 +49,27 @@ func spawn(launcher string, plan wall.Plan, stdout, stderr *os.File) (*guest, er
 	}
 	defer func() { _ = statusWrite.Close() }()
 
-	cmd := &exec.Cmd{
-		Path: launcher, Args: []string{"paddock-launch"}, Env: []string{}, Dir: "/",
-		Stdout: stdout, Stderr: stderr,
-		ExtraFiles:  []*os.File{planRead, statusWrite}, // wall.PlanFD, wall.StatusFD
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+	command := func(attr *syscall.SysProcAttr) *exec.Cmd {
+		attr.Setsid, attr.Pdeathsig = true, syscall.SIGKILL
+		return &exec.Cmd{
+			Path: launcher, Args: []string{"paddock-launch"}, Env: []string{}, Dir: "/",
+			Stdout: stdout, Stderr: stderr,
+			ExtraFiles:  []*os.File{planRead, statusWrite}, // wall.PlanFD, wall.StatusFD
+			SysProcAttr: attr,
+		}
 	}
-	if err := cmd.Start(); err != nil {
+	cmd, err := startApart(&plan, command)
+	if err != nil {
 		_ = planWrite.Close()
 		_ = status.Close()
 		return nil, fmt.Errorf("start paddock-launch: %w", err)
+	}
+	text, err := json.Marshal(plan)
+	if err != nil { // without a plan it ends by itself, but it must be waited for
+		_ = planWrite.Close()
+		_ = status.Close()
+		_ = cmd.Wait()
+		return nil, fmt.Errorf("write the plan: %w", err)
 	}
 	// A plan can be larger than a pipe holds, and the launcher may die without reading it.
 	go func() {
@@ -75,6 +82,46 @@ func spawn(launcher string, plan wall.Plan, stdout, stderr *os.File) (*guest, er
 		g.target = plan.Seccomp.ConnectTo
 	}
 	return g, nil
+}
+
+// startApart starts the launcher in a user namespace of its own, in which it can make the plan's view, or without one
+// where the system does not allow that, and notes in the plan why. Whether it does is found out by trying, each time.
+func startApart(plan *wall.Plan, command func(*syscall.SysProcAttr) *exec.Cmd) (*exec.Cmd, error) {
+	if plan.View == nil {
+		return started(command(&syscall.SysProcAttr{}))
+	}
+	view := *plan.View
+	plan.View = &view
+	outside, err := wall.UserNamespace("self")
+	if err == nil {
+		var cmd *exec.Cmd
+		if cmd, err = started(command(ownNamespace())); err == nil {
+			view.Outside = outside
+			return cmd, nil
+		}
+	}
+	view.Why = fmt.Sprintf("the agent can get no user namespace for the app: %v", err)
+	return started(command(&syscall.SysProcAttr{}))
+}
+
+func started(cmd *exec.Cmd) (*exec.Cmd, error) {
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	return cmd, nil
+}
+
+// ownNamespace asks for a user namespace in which the user is the same and nobody else exists. What the launcher may
+// do there reaches only what is made there.
+func ownNamespace() *syscall.SysProcAttr {
+	same := func(id int) []syscall.SysProcIDMap {
+		return []syscall.SysProcIDMap{{ContainerID: id, HostID: id, Size: 1}}
+	}
+	return &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: same(os.Geteuid()), GidMappings: same(os.Getegid()),
+		AmbientCaps: wall.Capabilities,
+	}
 }
 
 // confirm waits until the process has become its program and returns what the launcher reported. On the way it takes
@@ -179,6 +226,9 @@ func dataLimitOf(pid int) (uint64, error) {
 	}
 	return l.Cur, nil
 }
+
+// ownView is wall.OwnView.
+func ownView(pid int) (bool, error) { return wall.OwnView(pid) }
 
 func kernelRelease() string {
 	var u unix.Utsname

@@ -37,7 +37,7 @@ func spawn(_ string, plan wall.Plan, stdout, stderr *os.File) (*guest, error) {
 
 func (g *guest) confirm(time.Duration) (wall.Applied, error) {
 	why := "not available on " + runtime.GOOS + " yet"
-	return wall.Applied{LandlockWhy: why, SeccompWhy: why}, nil
+	return wall.Applied{LandlockWhy: why, SeccompWhy: why, ViewWhy: why}, nil
 }
 
 func (g *guest) wait() (code int, signal string) {
@@ -69,5 +69,6 @@ func (g *guest) thaw() error   { return nil }
 func procStatus(int) (map[string]string, error) { return nil, errors.ErrUnsupported }
 func privateBytes(int) (int64, error)           { return 0, errors.ErrUnsupported }
 func dataLimitOf(int) (uint64, error)           { return 0, errors.ErrUnsupported }
+func ownView(int) (bool, error)                 { return false, errors.ErrUnsupported }
 func kernelRelease() string                     { return runtime.GOOS }
 func identify(os.FileInfo) fileIdentity         { return fileIdentity{} }
