@@ -322,11 +322,12 @@ func TestHealth(t *testing.T) {
 
 // A required wall that is there lets the app start, with and without a way to the network.
 func TestRequiredLevel(t *testing.T) {
-	sup := supervisorForTest(t, func(o *Options) { o.Require = wall.Full })
+	sup := supervisorForTest(t)
 	spec := specForTest(t, `export default { fetch: () => new Response("ok") };`)
+	spec.Require = Full
 	launchForTest(t, sup, spec)
 	open := specForTest(t, `export default { fetch: () => new Response("ok") };`)
-	open.ID, open.Allow = "open", setOf(t, "net:example.com")
+	open.ID, open.Allow, open.Require = "open", setOf(t, "net:example.com"), Full
 	launchForTest(t, sup, open)
 }
 

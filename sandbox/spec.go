@@ -28,6 +28,16 @@ type Slot struct {
 	Folder bool
 }
 
+// Level says in one word how much of the kernel's wall holds.
+type Level = wall.Level
+
+// The levels that can be required, weakest first.
+const (
+	Basic   = wall.Basic
+	Partial = wall.Partial
+	Full    = wall.Full
+)
+
 // The kinds of server an app may declare; see Spec.API.
 const (
 	APIFetch = "fetch" // export default { fetch }
@@ -52,6 +62,7 @@ type Spec struct {
 	Location   string            // origin of localStorage and the like, "http://LABEL.localhost/"; "" for one made from ID
 	Health     string            // path that must answer below 500 before the app counts as started; "" for none
 	Facts      map[string]string // environment variables PADDOCK_…; no secrets
+	Require    Level             // refuse to start when the kernel gives less; the zero value requires nothing
 }
 
 // Options configure a Supervisor. Deno, SocketDir and EntryDir are required, and Launcher on Linux.
@@ -69,8 +80,7 @@ type Options struct {
 	LoadFact  func(key string) (value int64, ok bool) // a figure measured before; may be nil
 	SaveFact  func(key string, value int64)           // keeps a figure; may be nil
 
-	Logger  *slog.Logger
-	Require wall.Level // refuse to start an app when the kernel gives less
+	Logger *slog.Logger
 }
 
 // Message is one line on the host channel. The app asks, the host answers with the same ID.

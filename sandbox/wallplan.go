@@ -72,7 +72,7 @@ func wallPlan(o Options, s Spec, p Paths, c Command, files runtimeFiles, baseDat
 		// An app without egress has no business connecting anything, and only one with slots sees files change that
 		// it did not change itself.
 		Seccomp: &wall.Seccomp{ConnectTo: p.Proxy, Watch: len(s.Slots) > 0},
-		Require: o.Require,
+		Require: s.Require,
 	}
 	if baseData > 0 {
 		plan.Limits.DataBytes = baseData + b.MemoryBytes + int64(b.WorkerCount())*workerBytes

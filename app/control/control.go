@@ -48,6 +48,8 @@ const (
 	MethodLogs        = "logs"        // Logs → events of LogLine, then Empty
 	MethodUninstall   = "uninstall"   // Uninstall → Empty
 	MethodDoctor      = "doctor"      // Empty → Doctor
+	MethodSettings    = "settings"    // Empty → []Setting
+	MethodSetSetting  = "set-setting" // SetSetting → Empty
 
 	MethodPrompt  = "prompt"  // PromptRef → Prompt: what a prompt window shows
 	MethodPreview = "preview" // Preview → []string: the exact technical lines for a choice of answers
@@ -503,6 +505,21 @@ type DoctorGateway struct {
 	Why      string `json:"why,omitempty"`
 	Peers    bool   `json:"peers_checked"` // connections of other users of this machine are closed
 	PeersWhy string `json:"peers_why,omitempty"`
+}
+
+// Setting is one choice that holds for all of Paddock.
+type Setting struct {
+	Key     string   `json:"key"`
+	Value   string   `json:"value"`
+	Default string   `json:"default"`
+	Choices []string `json:"choices"`
+	Title   string   `json:"title"` // what it decides, for people
+}
+
+// SetSetting changes one setting to one of its choices.
+type SetSetting struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
 }
 
 // PromptRef names an open permission prompt.
