@@ -37,10 +37,22 @@ type guest struct {
 // spawn starts the plan through the launcher. It must run on the supervisor's starter thread: the parent-death signal
 // is bound to the thread that forks. The process may not have become its program yet; see confirm.
 func spawn(launcher string, plan wall.Plan, stdout, stderr *os.File) (*guest, error) {
-	text, err := json.Marshal(plan)
+	w, err := startLauncher(launcher, stdout, stderr)
 	if err != nil {
-		return nil, fmt.Errorf("write the plan: %w", err)
+		return nil, err
 	}
+	return w.become(plan)
+}
+
+// waiting is a launcher that runs and waits for its plan.
+type waiting struct {
+	cmd    *exec.Cmd
+	plan   *os.File
+	status *net.UnixConn
+}
+
+// startLauncher runs on the starter thread, as spawn does.
+func startLauncher(launcher string, stdout, stderr *os.File) (*waiting, error) {
 	planRead, planWrite, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("pipe for the plan: %w", err)
@@ -64,17 +76,42 @@ func spawn(launcher string, plan wall.Plan, stdout, stderr *os.File) (*guest, er
 		_ = status.Close()
 		return nil, fmt.Errorf("start paddock-launch: %w", err)
 	}
+	return &waiting{cmd: cmd, plan: planWrite, status: status}, nil
+}
+
+// become gives the launcher its plan. The waiting is over with it, whatever comes of it.
+func (w *waiting) become(plan wall.Plan) (*guest, error) {
+	text, err := json.Marshal(plan)
+	if err != nil {
+		w.discard()
+		return nil, fmt.Errorf("write the plan: %w", err)
+	}
 	// A plan can be larger than a pipe holds, and the launcher may die without reading it.
 	go func() {
-		_ = planWrite.SetWriteDeadline(time.Now().Add(10 * time.Second))
-		_, _ = planWrite.Write(text)
-		_ = planWrite.Close()
+		_ = w.plan.SetWriteDeadline(time.Now().Add(10 * time.Second))
+		_, _ = w.plan.Write(text)
+		_ = w.plan.Close()
 	}()
-	g := &guest{pid: cmd.Process.Pid, cmd: cmd, status: status}
+	g := &guest{pid: w.cmd.Process.Pid, cmd: w.cmd, status: w.status}
 	if plan.Seccomp != nil {
 		g.target = plan.Seccomp.ConnectTo
 	}
 	return g, nil
+}
+
+// alive reports whether the launcher still waits: nothing but its end can have happened to it.
+func (w *waiting) alive() bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, w.cmd.Process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo == 0
+}
+
+// discard ends a launcher that gets no plan, and waits for it.
+func (w *waiting) discard() {
+	_ = w.plan.Close()
+	_ = w.status.Close()
+	_ = w.cmd.Process.Kill()
+	_ = w.cmd.Wait()
 }
 
 // confirm waits until the process has become its program and returns what the launcher reported. On the way it takes
