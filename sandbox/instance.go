@@ -26,6 +26,7 @@ type Instance struct {
 	proc   *guest
 	proxy  *egress.Proxy // nil without egress
 	output *outputLog
+	audit  *auditPipe // nil where there are no pipes with a name
 	limits atomic.Pointer[Budget]
 
 	ctx    context.Context // ends with the process
@@ -196,6 +197,9 @@ func (in *Instance) spawn() error {
 	if in.proxy != nil {
 		in.helper.Go(in.guardProxy)
 	}
+	if in.audit != nil {
+		in.helper.Go(in.listen)
+	}
 	return nil
 }
 
@@ -238,6 +242,9 @@ func (in *Instance) start(ctx context.Context) error {
 	if err == nil {
 		in.took = time.Since(in.startedAt)
 		in.phases.Ready = in.took
+		if in.audit != nil {
+			in.audit.settle()
+		}
 		in.mu.Lock()
 		in.started = true
 		in.mu.Unlock()
@@ -268,7 +275,13 @@ func (in *Instance) reap() {
 	in.cancel()
 	in.mu.Unlock()
 	in.drainRest()
+	if in.audit != nil {
+		in.audit.finish()
+	}
 	in.helper.Wait()
+	if in.audit != nil {
+		in.audit.close()
+	}
 	if in.proxy != nil {
 		_ = in.proxy.Close()
 	}

@@ -137,7 +137,8 @@ func TestReportIsReadBack(t *testing.T) {
 	}
 	for _, e := range entries {
 		target, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", in.PID(), e.Name()))
-		if strings.HasPrefix(target, "/") && !strings.HasPrefix(target, spec.RuntimeDir) && !strings.HasPrefix(target, "/dev/") {
+		if strings.HasPrefix(target, "/") && !strings.HasPrefix(target, spec.RuntimeDir) && !strings.HasPrefix(target, "/dev/") &&
+			target != in.paths.Audit+" (deleted)" {
 			t.Errorf("descriptor %s is %s", e.Name(), target)
 		}
 	}
@@ -148,7 +149,7 @@ func TestReportIsReadBack(t *testing.T) {
 	for _, v := range strings.Split(strings.TrimRight(string(environment), "\x00"), "\x00") {
 		name, _, _ := strings.Cut(v, "=")
 		switch name {
-		case "LANG", "HOME", "DENO_DIR", "DENO_NO_PROMPT", "DENO_NO_UPDATE_CHECK", "NO_COLOR", "TMPDIR", "SQLITE_TMPDIR":
+		case "LANG", "HOME", "DENO_DIR", "DENO_NO_PROMPT", "DENO_NO_UPDATE_CHECK", "NO_COLOR", "TMPDIR", "SQLITE_TMPDIR", "DENO_AUDIT_PERMISSIONS":
 		default:
 			t.Errorf("the environment holds %s", v)
 		}
@@ -321,11 +322,12 @@ func TestHealth(t *testing.T) {
 
 // A required wall that is there lets the app start, with and without a way to the network.
 func TestRequiredLevel(t *testing.T) {
-	sup := supervisorForTest(t, func(o *Options) { o.Require = wall.Full })
+	sup := supervisorForTest(t)
 	spec := specForTest(t, `export default { fetch: () => new Response("ok") };`)
+	spec.Require = Full
 	launchForTest(t, sup, spec)
 	open := specForTest(t, `export default { fetch: () => new Response("ok") };`)
-	open.ID, open.Allow = "open", setOf(t, "net:example.com")
+	open.ID, open.Allow, open.Require = "open", setOf(t, "net:example.com"), Full
 	launchForTest(t, sup, open)
 }
 
