@@ -104,6 +104,7 @@ func (in *Instance) setFrozen(frozen bool) error {
 		return fmt.Errorf("freeze or thaw the app: %w", err)
 	}
 	in.frozen = frozen
+	in.sup.dog.rest(in.proc.pid, frozen)
 	return nil
 }
 
