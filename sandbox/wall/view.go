@@ -2,6 +2,7 @@ package wall
 
 import (
 	"cmp"
+	"errors"
 	"path"
 	"slices"
 	"strings"
@@ -84,6 +85,8 @@ type resolver struct {
 	links    map[string]string // path of a link whose folder is resolved → its text
 	plain    map[string]bool   // what is no link
 }
+
+var errTooManyLinks = errors.New("too many links")
 
 // maxHops is how many links Linux follows in one path (path_resolution(7)).
 const maxHops = 40

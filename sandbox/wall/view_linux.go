@@ -12,8 +12,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var errTooManyLinks error = unix.ELOOP
-
 // Capabilities are what the agent must hand to the launcher in its new user namespace, where they reach nothing that
 // was there before: one to mount, one to give up the bounding set.
 var Capabilities = []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_SETPCAP}
