@@ -23,7 +23,7 @@ PURE := CGO_ENABLED=0
 CGO := CGO_ENABLED=1
 
 # Packages that start goroutines or timers; arch_test.go says when one is missing. The one that takes longest is first.
-RACE_PKGS = ./sandbox ./app ./app/bundle ./app/cli ./app/control ./app/control/server ./app/gateway ./sandbox/egress ./store
+RACE_PKGS = ./sandbox ./app ./app/bundle ./app/cli ./app/control ./app/control/server ./app/e2e/browser ./app/gateway ./sandbox/egress ./store
 # Of these, tests of one long computation (scrypt at minisign's own price): they run without the detector, in test-logic.
 NOT_UNDER_RACE = ^TestEncryptedKey$$
 # Packages whose tests use only what the test cache sees: their own files and environment, and the test program. Their
