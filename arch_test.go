@@ -39,6 +39,7 @@ var mayImport = map[string][]string{
 	"app/control/server": {"app", "app/control", "sandbox/permission"},
 	"app/e2e":            {}, // tests only, of the built programs
 	"app/gateway":        {"sandbox/permission"},
+	"app/gateway/load":   {"app/gateway"},
 	"app/tray":           {"app/control", "sandbox/permission", "assets"},
 	"app/ui":             {"app/control", "sandbox/permission", "assets"},
 	"app/window":         {"app/control", "app/ui", "sandbox/permission", "assets"},

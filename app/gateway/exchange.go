@@ -43,7 +43,8 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 		g.refuse(w, r, s, err)
 		return
 	}
-	defer s.leave()
+	leave := s.leave
+	defer func() { leave() }()
 	lastKey := ""
 	for attempt := 1; ; attempt++ {
 		up, err := s.wake(ctx, g.backend)
@@ -57,7 +58,18 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 			return
 		}
 		release := up.Busy()
-		err = s.exchange(w, r, up, a)
+		socket, err := s.exchange(w, r, up, key, a)
+		if socket != nil { // its slot and its hold on the instance are its own now
+			leave = func() {}
+			g.running.enter()
+			socket.run(func() {
+				s.pool.drop(socket.link)
+				release()
+				s.leave()
+				g.running.leave()
+			})
+			return
+		}
 		release()
 		if err == nil {
 			return
@@ -90,16 +102,17 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 
 var errStopped = errors.New("the app stopped answering")
 
-// exchange does one request over one connection. A *failure means that nothing was sent to the browser yet.
-func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a asked) error {
+// exchange does one request over one connection to the instance with the given key. A *failure means that nothing was
+// sent to the browser yet. A WebSocket that was accepted is the caller's to run.
+func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, key string, a asked) (*tunnel, error) {
 	ctx := r.Context()
-	l, err := s.pool.get(ctx, up)
+	l, err := s.pool.get(ctx, up, key)
 	if err != nil {
-		return &failure{err: fmt.Errorf("connect: %w", err), fresh: true, safe: true}
+		return nil, &failure{err: fmt.Errorf("connect: %w", err), fresh: true, safe: true}
 	}
-	clean := false
+	kept := false
 	defer func() {
-		if !clean {
+		if !kept {
 			s.pool.drop(l)
 		}
 	}()
@@ -108,7 +121,7 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 
 	writeHead(l.bw, r, a)
 	if err := l.bw.Flush(); err != nil {
-		return &failure{err: fmt.Errorf("send request: %w", err), fresh: !l.reused && !unread(err), safe: true}
+		return nil, &failure{err: fmt.Errorf("send request: %w", err), fresh: !l.reused && !unread(err), safe: true}
 	}
 	var body *upload
 	if a.hasBody {
@@ -121,15 +134,19 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 	resp, err := readAnswer(l, r, a, body)
 	if err != nil {
 		safe := repeatable(r) && body == nil && !errors.Is(err, errOdd)
-		return &failure{err: fmt.Errorf("read answer: %w", err), fresh: !l.reused && !unread(err), safe: safe}
+		return nil, &failure{err: fmt.Errorf("read answer: %w", err), fresh: !l.reused && !unread(err), safe: safe}
 	}
 	if body != nil {
 		body.answered()
 	}
 	_ = l.conn.SetReadDeadline(time.Time{}) // a stream may be silent for as long as it likes
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		stop()
-		return s.tunnel(w, r, l, resp)
+		if !stop() {
+			return nil, &failure{err: fmt.Errorf("pass on a WebSocket: %w", context.Canceled)} // the browser left
+		}
+		socket, err := s.accept(w, r, l, resp)
+		kept = socket != nil
+		return socket, err
 	}
 	// The body is never closed: Close would read on to the end of it, which a stream does not have. What is left
 	// unread goes with the connection.
@@ -144,12 +161,12 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 			header.Add("Trailer", name)
 		}
 	}
-	if body != nil && !body.finished() {
+	if body != nil && !body.whole.Load() {
 		header.Set("Connection", "close") // what is left of the body will not be read
 	}
 	w.WriteHeader(resp.StatusCode)
 	if err := copyAnswer(w, l, resp); err != nil {
-		return fmt.Errorf("pass on the body: %w", err)
+		return nil, fmt.Errorf("pass on the body: %w", err)
 	}
 	for name, values := range resp.Trailer {
 		if trailerPasses(name) && validValues(values) {
@@ -159,10 +176,10 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 
 	uploaded := body == nil || body.end()
 	if stop() && uploaded && !resp.Close && resp.ProtoAtLeast(1, 1) && l.br.Buffered() == 0 {
-		clean = true
+		kept = true
 		s.pool.put(l, keepFor(resp.Header))
 	}
-	return nil
+	return nil, nil
 }
 
 // unread reports whether the app closed a connection with the request, or the rest of it, still in it. A Unix socket

@@ -60,9 +60,8 @@ func newPool() *pool { return &pool{inUse: map[*link]struct{}{}} }
 
 var errPoolClosed = errors.New("the app was removed or the front door is closing")
 
-// get returns a link to an instance: the idle one used last that still lives, else a new one.
-func (p *pool) get(ctx context.Context, up Upstream) (*link, error) {
-	key := up.Key()
+// get returns a link to the instance with the given key: the idle one used last that still lives, else a new one.
+func (p *pool) get(ctx context.Context, up Upstream, key string) (*link, error) {
 	for {
 		l, err := p.take(key)
 		if err != nil {

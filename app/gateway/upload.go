@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,6 +17,7 @@ type upload struct {
 	start   chan struct{} // closed when the body may go
 	once    sync.Once
 	done    chan struct{}
+	whole   atomic.Bool // all of the body was read from the client
 
 	mu      sync.Mutex
 	replied bool // the answer has come: no deadline for it any more
@@ -78,8 +80,21 @@ func (u *upload) send(r *http.Request) error {
 	buffer := copyBuffers.Get().(*[64 << 10]byte)
 	defer copyBuffers.Put(buffer)
 	if r.ContentLength > 0 {
-		_, err := io.CopyBuffer(out, onlyReader{r.Body}, buffer[:])
-		return err
+		for left := r.ContentLength; left > 0; {
+			n, err := r.Body.Read(buffer[:])
+			if left -= int64(n); left == 0 {
+				u.whole.Store(true) // before the app can know, and answer
+			}
+			if n > 0 {
+				if _, err := out.Write(buffer[:n]); err != nil {
+					return err
+				}
+			}
+			if err != nil && left > 0 {
+				return err
+			}
+		}
+		return nil
 	}
 	chunks := httputil.NewChunkedWriter(u.link.bw)
 	for {
@@ -100,6 +115,7 @@ func (u *upload) send(r *http.Request) error {
 			return err
 		}
 	}
+	u.whole.Store(true)
 	out.extend()
 	if err := chunks.Close(); err != nil {
 		return err
@@ -123,16 +139,6 @@ func (u *upload) answered() {
 	u.proceed()
 }
 
-// finished reports whether the whole body was read.
-func (u *upload) finished() bool {
-	select {
-	case <-u.done:
-		return u.err == nil
-	default:
-		return false
-	}
-}
-
 // end stops an upload that still runs and waits for it. It reports whether all of the body was sent.
 func (u *upload) end() bool {
 	select {
@@ -142,9 +148,12 @@ func (u *upload) end() bool {
 	}
 	u.answered()
 	_ = u.link.conn.SetWriteDeadline(time.Now())
-	_ = u.control.SetReadDeadline(time.Now()) // wakes a read of the client's body
+	if !u.whole.Load() {
+		_ = u.control.SetReadDeadline(time.Now()) // wakes a read of the client's body
+	}
 	<-u.done
-	return false
+	_ = u.link.conn.SetWriteDeadline(time.Time{})
+	return u.err == nil // nil where only the last word of it was missing
 }
 
 // stallWriter writes to the app with a deadline for each piece.
@@ -156,6 +165,3 @@ func (w stallWriter) Write(p []byte) (int, error) {
 	w.extend()
 	return w.conn.Write(p)
 }
-
-// onlyReader hides other methods of a body, so that the given buffer is used.
-type onlyReader struct{ io.Reader }
