@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -240,54 +238,4 @@ func keepFor(h http.Header) time.Duration {
 		}
 	}
 	return 0
-}
-
-// copyBuffers hold bodies on their way. Handing long ones to the kernel (splice) was tried and took 1.3 to 2 times
-// as long: a Unix socket gives small pages, and each costs a call.
-var copyBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
-
-// streamBuffers hold answers of unknown length: event streams, which keep theirs for hours.
-var streamBuffers = sync.Pool{New: func() any { return new([8 << 10]byte) }}
-
-// copyAnswer passes a body on as it comes. What may be followed by a wait is flushed, so that event streams and
-// slow answers arrive at once; the last piece goes out with the end of the answer. With a known length a look at
-// the socket tells whether there will be a wait; between chunks it does not, since their framing comes in pieces too.
-func copyAnswer(w http.ResponseWriter, l *link, resp *http.Response) error {
-	if resp.Body == http.NoBody || resp.ContentLength == 0 {
-		return nil
-	}
-	left := resp.ContentLength // negative: not known
-	var buffer []byte
-	if left < 0 {
-		b := streamBuffers.Get().(*[8 << 10]byte)
-		defer streamBuffers.Put(b)
-		buffer = b[:]
-	} else {
-		b := copyBuffers.Get().(*[64 << 10]byte)
-		defer copyBuffers.Put(b)
-		buffer = b[:]
-	}
-	flusher, _ := w.(http.Flusher)
-	waits := func() bool { return l.br.Buffered() == 0 && (left < 0 || quiet(l.conn)) }
-	if waits() {
-		flusher.Flush() // the head
-	}
-	for {
-		n, readErr := resp.Body.Read(buffer)
-		if n > 0 {
-			if _, err := w.Write(buffer[:n]); err != nil {
-				return err
-			}
-			left -= int64(n)
-			if readErr == nil && left != 0 && (left < 0 || waits()) {
-				flusher.Flush()
-			}
-		}
-		if errors.Is(readErr, io.EOF) {
-			return nil
-		}
-		if readErr != nil {
-			return readErr
-		}
-	}
 }

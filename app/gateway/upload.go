@@ -77,16 +77,19 @@ func (u *upload) fail(err error) {
 
 func (u *upload) send(r *http.Request) error {
 	out := stallWriter{u.link}
-	buffer := copyBuffers.Get().(*[64 << 10]byte)
-	defer copyBuffers.Put(buffer)
+	buffer := newPieceBuffer(max(r.ContentLength, piece))
+	defer buffer.free()
+	if len(buffer.bytes) == largePiece {
+		u.link.widen()
+	}
 	if r.ContentLength > 0 {
 		for left := r.ContentLength; left > 0; {
-			n, err := r.Body.Read(buffer[:])
+			n, err := r.Body.Read(buffer.bytes)
 			if left -= int64(n); left == 0 {
 				u.whole.Store(true) // before the app can know, and answer
 			}
 			if n > 0 {
-				if _, err := out.Write(buffer[:n]); err != nil {
+				if _, err := out.Write(buffer.bytes[:n]); err != nil {
 					return err
 				}
 			}
@@ -98,10 +101,10 @@ func (u *upload) send(r *http.Request) error {
 	}
 	chunks := httputil.NewChunkedWriter(u.link.bw)
 	for {
-		n, err := r.Body.Read(buffer[:])
+		n, err := r.Body.Read(buffer.bytes)
 		if n > 0 {
 			out.extend()
-			if _, err := chunks.Write(buffer[:n]); err != nil {
+			if _, err := chunks.Write(buffer.bytes[:n]); err != nil {
 				return err
 			}
 			if err := u.link.bw.Flush(); err != nil {
