@@ -28,6 +28,7 @@ type failure struct {
 	err   error
 	fresh bool // on a connection made for it that the app took, so neither idle for too long nor left by a dying app
 	safe  bool // nothing of the body was read and the method may be repeated
+	body  bool // the client's body was not well formed
 }
 
 func (f *failure) Error() string { return f.err.Error() }
@@ -84,6 +85,11 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 		if ctx.Err() != nil {
 			panic(http.ErrAbortHandler)
 		}
+		if failed.body {
+			g.log.Debug("body of a request not well formed", "app", s.state.Load().app.ID)
+			g.show(w, r, s, http.StatusBadRequest, page{Title: "This request was not understood", Text: "Its body ended early, or was not well formed."})
+			return
+		}
 		s.odd.Do(func() { g.log.Warn("app gave no proper answer", "app", s.state.Load().app.ID, "err", err) })
 		if a.hasBody {
 			w.Header().Set("Connection", "close") // part of the body may be unread
@@ -131,6 +137,9 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, key
 
 	resp, err := readAnswer(l, r, a, body)
 	if err != nil {
+		if body != nil && body.faulty() {
+			return nil, &failure{err: err, body: true}
+		}
 		safe := repeatable(r) && body == nil && !errors.Is(err, errOdd)
 		return nil, &failure{err: fmt.Errorf("read answer: %w", err), fresh: !l.reused && !unread(err), safe: safe}
 	}

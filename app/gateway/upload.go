@@ -21,8 +21,15 @@ type upload struct {
 
 	mu      sync.Mutex
 	replied bool // the answer has come: no deadline for it any more
+	broken  bool // the client's body was at fault
 	err     error
 }
+
+// bodyError is what was wrong with the client's body, other than that the client left.
+type bodyError struct{ err error }
+
+func (e *bodyError) Error() string { return "body of the request: " + e.err.Error() }
+func (e *bodyError) Unwrap() error { return e.err }
 
 func newUpload(w http.ResponseWriter, r *http.Request, l *link, a asked) *upload {
 	u := &upload{link: l, control: http.NewResponseController(w), start: make(chan struct{}), done: make(chan struct{})}
@@ -70,9 +77,21 @@ func (u *upload) fail(err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.err = err
-	if !u.replied {
+	u.broken = errors.As(err, new(*bodyError))
+	switch {
+	case u.replied:
+	case u.broken:
+		_ = u.link.conn.SetReadDeadline(time.Now())
+	default:
 		_ = u.link.conn.SetReadDeadline(time.Now().Add(2 * time.Second)) // an early answer may be on its way
 	}
+}
+
+// faulty reports whether it was the client's body that ended the exchange.
+func (u *upload) faulty() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.broken
 }
 
 func (u *upload) send(r *http.Request) error {
@@ -94,7 +113,7 @@ func (u *upload) send(r *http.Request) error {
 				}
 			}
 			if err != nil && left > 0 {
-				return err
+				return &bodyError{err}
 			}
 		}
 		return nil
@@ -115,7 +134,7 @@ func (u *upload) send(r *http.Request) error {
 			break
 		}
 		if err != nil {
-			return err
+			return &bodyError{err}
 		}
 	}
 	u.whole.Store(true)
