@@ -40,6 +40,7 @@ var mayImport = map[string][]string{
 	"app/e2e":            {}, // tests only, of the built programs
 	"app/e2e/browser":    {}, // for tests only: named by no other row
 	"app/gateway":        {"sandbox/permission"},
+	"app/gateway/load":   {"app/gateway"},
 	"app/tray":           {"app/control", "sandbox/permission", "assets"},
 	"app/ui":             {"app/control", "sandbox/permission", "assets"},
 	"app/window":         {"app/control", "app/ui", "sandbox/permission", "assets"},
