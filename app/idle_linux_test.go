@@ -188,6 +188,7 @@ func TestIdleBackground(t *testing.T) {
 	}
 	n.short.Store(false)
 	decide("deny")
+	l.wait("started again", func() bool { return l.state() == control.StateRunning })
 	n.advance(2 * time.Minute)
 	l.wait("frozen without the grant", func() bool { return l.state() == control.StateFrozen })
 }

@@ -133,13 +133,14 @@ func TestPrintBench(t *testing.T) {
 		ColdStart: newBenchTime([]time.Duration{60e6, 54e6, 50e6}, []time.Duration{40e6}), Thaw: newBenchTime([]time.Duration{900e3}, []time.Duration{700e3}),
 		Latency:    []benchLatency{{benchTime: newBenchTime([]time.Duration{120e3}, []time.Duration{40e3}), Connections: 1}},
 		Throughput: newBenchRate(32, 20000, 40000), Download: newBenchRate(1, 900, 1000), Upload: newBenchRate(1, 800, 1000),
-		Watchdog: &benchCost{Apps: 5, BaselinePercent: 0.05, AwakePercent: 0.1, Ratio: 2},
+		Isolation: []benchOthers{{Other: "loops", P99MS: 1.2, BaselineP99MS: 0.8, Ratio: 1.5}},
+		Watchdog:  &benchCost{Apps: 5, BaselinePercent: 0.05, AwakePercent: 0.1, Ratio: 2},
 	}
 	p.printBench(d)
 	for _, want := range []string{
-		"cold start, to the first byte        54.00 ms   40.00 ms  × 1.35  plain Deno on a socket",
+		"cold start, to the first byte         54.00 ms   40.00 ms  × 1.35  plain Deno on a socket",
 		"Thawing adds 0.20 ms to a request, the front door 0.080 ms. Measured in 30 s on 2 processors with Deno 2.9.6.",
-		"agent with 5 apps awake", "20000 /s   40000 /s  × 0.50",
+		"request while another app loops, p99   1.20 ms    0.80 ms  × 1.50", "agent with 5 apps awake", "20000 /s   40000 /s  × 0.50",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("%q is missing in\n%s", want, out.String())

@@ -42,6 +42,11 @@ func TestBench(t *testing.T) {
 			Baseline float64 `json:"baseline_percent"`
 			Sleepers float64 `json:"frozen_apps_ms"`
 		} `json:"watchdog"`
+		Isolation []struct {
+			Other    string  `json:"other"`
+			P99      float64 `json:"p99_ms"`
+			Baseline float64 `json:"baseline_p99_ms"`
+		} `json:"isolation"`
 	}](m, "bench", "--json")
 	if took := time.Since(began); took > 2*time.Minute {
 		t.Errorf("it took %v", took)
@@ -65,6 +70,14 @@ func TestBench(t *testing.T) {
 	// A thread of a frozen app may still be on its way to its stop when the window begins; then it stands still.
 	if w := d.Watchdog; w == nil || w.Apps == 0 || w.Awake <= 0 || w.Frozen <= 0 || w.Baseline <= 0 || w.Sleepers > 5 {
 		t.Errorf("watchdog: %+v", w)
+	}
+	if len(d.Isolation) != 3 {
+		t.Errorf("isolation: %+v", d.Isolation)
+	}
+	for _, o := range d.Isolation {
+		if o.Other == "" || o.P99 <= 0 || o.Baseline <= 0 {
+			t.Errorf("isolation: %+v", o)
+		}
 	}
 	left, err := filepath.Glob(filepath.Join(temp, "*"))
 	if err != nil || len(left) > 0 {

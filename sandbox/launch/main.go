@@ -31,6 +31,7 @@ func main() {
 func launch() error {
 	input := os.NewFile(wall.PlanFD, "plan")
 	status := os.NewFile(wall.StatusFD, "status")
+	wall.Rehearse() // the agent starts this program ahead of the app that it will become
 	text, err := io.ReadAll(io.LimitReader(input, wall.MaxPlanBytes+1))
 	if err != nil {
 		return fmt.Errorf("read the plan from descriptor %d (this program is started by paddock, not by hand): %w", wall.PlanFD, err)
