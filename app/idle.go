@@ -113,6 +113,7 @@ func (a *App) restLoop() {
 			return
 		case <-tick.C:
 			a.restApps()
+			a.wakeScheduled()
 		}
 	}
 }
