@@ -49,8 +49,10 @@ func TestAhead(t *testing.T) {
 	ahead()
 	n.advance(31 * time.Second)
 	l.wait("stopped unused", func() bool { return l.state() == control.StateStopped })
-	ahead()
-	l.wait("started ahead again", func() bool { return l.state() == control.StateRunning })
+	l.wait("started ahead again", func() bool {
+		ahead() // a hint that comes while the end is still being noted is not taken
+		return l.state() == control.StateRunning
+	})
 	get := l.visit(control.Open{App: "test-dev"})
 	if _, body := get("/pid"); body == "" || launches() != 2 {
 		t.Errorf("%d launches, process %s", launches(), body)
