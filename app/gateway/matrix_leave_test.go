@@ -150,13 +150,17 @@ const aids = `
 	const submit = (props, later) => { const f = put(el("form", props)); if (!later) f.submit(); return f };
 `
 
-// begin starts an attempt in a page and returns before it has ended. What the policy says is kept in the page.
+// begin starts an attempt in a page and returns before it has ended. What the policy says is kept in the page. An attempt
+// that takes the page elsewhere may be quicker than the answer that it began.
 func (s *scene) begin(p *browser.Page, e escape, side, far string) {
-	browser.Act[bool](p, fmt.Sprintf(`((URL, FAR) => { %s
+	began := p.Try(fmt.Sprintf(`((URL, FAR) => { %s
 		window.told = [];
 		if (!window.listening) { window.listening = true; document.addEventListener("securitypolicyviolation", (e) => window.told.push(e.effectiveDirective + " " + e.blockedURI)) }
 		(async () => { await 0; try { await (%s) } catch (e) { window.told.push("threw " + e) } })();
 		return true })(%q, %q)`, aids, e.script, s.url(e.name, side), far))
+	if began != "true" && !(e.leaves && strings.HasPrefix(began, "gone: ")) {
+		s.t.Errorf("%s, %s: not begun: %s", e.name, side, began)
+	}
 }
 
 // far makes a goal that is not an address of the web.
