@@ -23,7 +23,7 @@ PURE := CGO_ENABLED=0
 CGO := CGO_ENABLED=1
 
 # Packages that start goroutines; arch_test.go says when one is missing.
-RACE_PKGS = ./app ./app/bundle ./app/cli ./app/control ./app/control/server ./app/e2e/browser ./app/gateway ./sandbox ./sandbox/egress ./store
+RACE_PKGS = ./app ./app/bundle ./app/cli ./app/control ./app/control/server ./app/e2e/browser ./app/gateway ./app/gateway/loadtest ./sandbox ./sandbox/egress ./store
 GUI_PKGS = ./app/tray ./app/window
 E2E_PKGS = ./app/e2e
 # What must at least compile for the other systems.
@@ -143,9 +143,12 @@ screenshots: ## draw the README's pictures anew
 	@mkdir -p assets/screenshots
 	$(ALONE) PADDOCK_README_SHOTS=$(CURDIR)/assets/screenshots $(PURE) go test -count=1 -run '^TestShots$$' ./app/ui
 
+# Caddy and nginx, which the front door is compared with, are unpacked into .cache and neither installed nor started.
 .PHONY: bench
 bench: headless ## Go benchmarks, then the program's own
-	$(PURE) go test -run '^$$' -bench . -benchmem ./...
+	@packaging/setup.sh bench
+	@export PATH="$$PATH:$(CURDIR)/.cache/bench/usr/bin:$(CURDIR)/.cache/bench/usr/sbin"; \
+	$(PURE) go test -run '^$$' -bench . -benchmem ./... && bin/paddock bench
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_TIME (10s)
