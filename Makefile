@@ -23,7 +23,7 @@ PURE := CGO_ENABLED=0
 CGO := CGO_ENABLED=1
 
 # Packages that start goroutines or timers; arch_test.go says when one is missing. The one that takes longest is first.
-RACE_PKGS = ./sandbox ./app ./app/bundle ./app/cli ./app/control ./app/control/server ./app/e2e/browser ./app/gateway ./sandbox/egress ./store
+RACE_PKGS = ./sandbox ./app ./app/bundle ./app/cli ./app/control ./app/control/server ./app/e2e/browser ./app/gateway ./app/gateway/loadtest ./sandbox/egress ./store
 # Of these, tests of one long computation (scrypt at minisign's own price): they run without the detector, in test-logic.
 NOT_UNDER_RACE = ^TestEncryptedKey$$
 # Packages whose tests use only what the test cache sees: their own files and environment, and the test program. Their
@@ -155,9 +155,12 @@ screenshots: ## draw the README's pictures anew
 	@mkdir -p assets/screenshots
 	$(ALONE) PADDOCK_README_SHOTS='$(CURDIR)/assets/screenshots' $(PURE) go test -count=1 -run '^TestShots$$' ./app/ui
 
+# Caddy and nginx, which the front door is compared with, are unpacked into .cache and neither installed nor started.
 .PHONY: bench
 bench: headless ## Go benchmarks, then the program's own
-	$(PURE) go test -run '^$$' -bench . -benchmem ./...
+	@packaging/setup.sh bench
+	@export PATH="$$PATH:$(CURDIR)/.cache/bench/usr/bin:$(CURDIR)/.cache/bench/usr/sbin"; \
+	$(PURE) go test -run '^$$' -bench . -benchmem ./... && bin/paddock bench
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_TIME (10s)

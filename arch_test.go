@@ -32,30 +32,30 @@ var mayImport = map[string][]string{
 	"app": {
 		"app/control", "app/bundle", "app/gateway", "sandbox", "sandbox/egress", "sandbox/permission", "store",
 	},
-	"app/bundle":         {"sandbox/permission"},
-	"app/bundle/pack":    {"app/bundle", "sandbox/permission", "assets"},
-	"app/cli":            {"app/control", "app/bundle", "app/bundle/pack", "sandbox/permission"},
-	"app/control":        {"sandbox/permission"},
-	"app/control/server": {"app", "app/control", "sandbox/permission"},
-	"app/e2e":            {}, // tests only, of the built programs
-	"app/e2e/browser":    {}, // for tests only: named by no other row
-	"app/gateway":        {"sandbox/permission"},
-	"app/gateway/load":   {"app/gateway"},
-	"app/tray":           {"app/control", "sandbox/permission", "assets"},
-	"app/ui":             {"app/control", "sandbox/permission", "assets"},
-	"app/window":         {"app/control", "app/ui", "sandbox/permission", "assets"},
-	"assets":             {},
-	"packaging":          {},
-	"packaging/licenses": {"assets", "packaging"},
-	"packaging/serve":    {"app/bundle", "app/bundle/pack", "assets"},
-	"sandbox":            {"sandbox/permission", "sandbox/egress", "sandbox/entry", "sandbox/wall"},
-	"sandbox/attack":     {}, // tests only, against the walls
-	"sandbox/egress":     {"sandbox/permission"},
-	"sandbox/entry":      {},
-	"sandbox/launch":     {"sandbox/wall"},
-	"sandbox/permission": {},
-	"sandbox/wall":       {},
-	"store":              {"sandbox/permission"},
+	"app/bundle":           {"sandbox/permission"},
+	"app/bundle/pack":      {"app/bundle", "sandbox/permission", "assets"},
+	"app/cli":              {"app/control", "app/bundle", "app/bundle/pack", "app/gateway/loadtest", "sandbox/permission"},
+	"app/control":          {"sandbox/permission"},
+	"app/control/server":   {"app", "app/control", "sandbox/permission"},
+	"app/e2e":              {}, // tests only, of the built programs
+	"app/e2e/browser":      {}, // for tests only: named by no other row
+	"app/gateway":          {"sandbox/permission"},
+	"app/gateway/loadtest": {"app/gateway"},
+	"app/tray":             {"app/control", "sandbox/permission", "assets"},
+	"app/ui":               {"app/control", "sandbox/permission", "assets"},
+	"app/window":           {"app/control", "app/ui", "sandbox/permission", "assets"},
+	"assets":               {},
+	"packaging":            {},
+	"packaging/licenses":   {"assets", "packaging"},
+	"packaging/serve":      {"app/bundle", "app/bundle/pack", "assets"},
+	"sandbox":              {"sandbox/permission", "sandbox/egress", "sandbox/entry", "sandbox/wall"},
+	"sandbox/attack":       {}, // tests only, against the walls
+	"sandbox/egress":       {"sandbox/permission"},
+	"sandbox/entry":        {},
+	"sandbox/launch":       {"sandbox/wall"},
+	"sandbox/permission":   {},
+	"sandbox/wall":         {},
+	"store":                {"sandbox/permission"},
 }
 
 // Libraries that only some packages may name, test files included: each pulls in the desktop, and a
