@@ -18,10 +18,15 @@ func BenchmarkLaunch(b *testing.B) {
 	<-warm.Done()
 	egress := spec
 	egress.Allow = setOf(b, "net:example.com")
-	for name, spec := range map[string]Spec{"walled": spec, "walled with egress": egress} {
-		b.Run(name, func(b *testing.B) {
+	flat := supervisorForTest(b, func(o *Options) { o.NoView = true })
+	for _, c := range []struct {
+		name string
+		sup  *Supervisor
+		spec Spec
+	}{{"walled", sup, spec}, {"walled with egress", sup, egress}, {"walled without a view", flat, spec}} {
+		b.Run(c.name, func(b *testing.B) {
 			for b.Loop() {
-				in := launchForTest(b, sup, spec)
+				in := launchForTest(b, c.sup, c.spec)
 				b.StopTimer()
 				in.Kill()
 				<-in.Done()

@@ -117,7 +117,7 @@ func (s Spec) entryConfig(p Paths, channel bool) entry.Config {
 	app := url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(s.AppDir, s.Entry))}
 	c := entry.Config{
 		Socket: p.Socket, NodeSocket: p.NodeSocket, App: app.String(), Data: s.DataDir, Port: appPort, Channel: channel,
-		NodeOS: p.NodeSocket != "", Memory: s.Budget.WithDefaults().MemoryBytes,
+		NodeOS: p.NodeSocket != "", Proxy: p.Proxy, NodeClient: p.NodeClient, Memory: s.Budget.WithDefaults().MemoryBytes,
 		Sys: s.Allow.Diff(s.Deny).SysNames(), Slots: map[string]entry.Slot{},
 	}
 	if c.Sys == nil {

@@ -37,7 +37,7 @@ type guest struct {
 // spawn starts the plan through the launcher. It must run on the supervisor's starter thread: the parent-death signal
 // is bound to the thread that forks. The process may not have become its program yet; see confirm.
 func spawn(launcher string, plan wall.Plan, stdout, stderr *os.File) (*guest, error) {
-	w, err := startLauncher(launcher, stdout, stderr)
+	w, err := startLauncher(launcher, plan.View != nil, stdout, stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -46,13 +46,16 @@ func spawn(launcher string, plan wall.Plan, stdout, stderr *os.File) (*guest, er
 
 // waiting is a launcher that runs and waits for its plan.
 type waiting struct {
-	cmd    *exec.Cmd
-	plan   *os.File
-	status *net.UnixConn
+	cmd     *exec.Cmd
+	plan    *os.File
+	status  *net.UnixConn
+	outside uint64 // the agent's user namespace, when the launcher has one of its own
+	why     string // it has none
 }
 
-// startLauncher runs on the starter thread, as spawn does.
-func startLauncher(launcher string, stdout, stderr *os.File) (*waiting, error) {
+// startLauncher runs on the starter thread, as spawn does. Apart means in a user namespace of its own, where that can
+// be had.
+func startLauncher(launcher string, apart bool, stdout, stderr *os.File) (*waiting, error) {
 	planRead, planWrite, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("pipe for the plan: %w", err)
@@ -65,22 +68,38 @@ func startLauncher(launcher string, stdout, stderr *os.File) (*waiting, error) {
 	}
 	defer func() { _ = statusWrite.Close() }()
 
-	cmd := &exec.Cmd{
-		Path: launcher, Args: []string{"paddock-launch"}, Env: []string{}, Dir: "/",
-		Stdout: stdout, Stderr: stderr,
-		ExtraFiles:  []*os.File{planRead, statusWrite}, // wall.PlanFD, wall.StatusFD
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+	command := func(attr *syscall.SysProcAttr) *exec.Cmd {
+		attr.Setsid, attr.Pdeathsig = true, syscall.SIGKILL
+		return &exec.Cmd{
+			Path: launcher, Args: []string{"paddock-launch"}, Env: []string{}, Dir: "/",
+			Stdout: stdout, Stderr: stderr,
+			ExtraFiles:  []*os.File{planRead, statusWrite}, // wall.PlanFD, wall.StatusFD
+			SysProcAttr: attr,
+		}
 	}
-	if err := cmd.Start(); err != nil {
+	w := &waiting{plan: planWrite, status: status, why: "the launcher was started without a user namespace of its own"}
+	if apart {
+		err = w.startApart(command)
+	} else {
+		err = w.start(command(&syscall.SysProcAttr{}))
+	}
+	if err != nil {
 		_ = planWrite.Close()
 		_ = status.Close()
 		return nil, fmt.Errorf("start paddock-launch: %w", err)
 	}
-	return &waiting{cmd: cmd, plan: planWrite, status: status}, nil
+	return w, nil
 }
 
 // become gives the launcher its plan. The waiting is over with it, whatever comes of it.
 func (w *waiting) become(plan wall.Plan) (*guest, error) {
+	if plan.View != nil {
+		view := *plan.View
+		plan.View = &view
+		if view.Outside = w.outside; w.outside == 0 {
+			view.Why = w.why
+		}
+	}
 	text, err := json.Marshal(plan)
 	if err != nil {
 		w.discard()
@@ -97,6 +116,41 @@ func (w *waiting) become(plan wall.Plan) (*guest, error) {
 		g.target = plan.Seccomp.ConnectTo
 	}
 	return g, nil
+}
+
+// startApart starts the launcher in a user namespace of its own, in which it can make a view, or without one where the
+// system does not allow that, and notes why. Whether it does is found out by trying, each time.
+func (w *waiting) startApart(command func(*syscall.SysProcAttr) *exec.Cmd) error {
+	outside, err := wall.UserNamespace("self")
+	if err == nil {
+		if err = w.start(command(ownNamespace())); err == nil {
+			w.outside = outside
+			return nil
+		}
+	}
+	w.why = fmt.Sprintf("the agent can get no user namespace for the app: %v", err)
+	return w.start(command(&syscall.SysProcAttr{}))
+}
+
+func (w *waiting) start(cmd *exec.Cmd) error {
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	w.cmd = cmd
+	return nil
+}
+
+// ownNamespace asks for a user namespace in which the user is the same and nobody else exists. What the launcher may
+// do there reaches only what is made there.
+func ownNamespace() *syscall.SysProcAttr {
+	same := func(id int) []syscall.SysProcIDMap {
+		return []syscall.SysProcIDMap{{ContainerID: id, HostID: id, Size: 1}}
+	}
+	return &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: same(os.Geteuid()), GidMappings: same(os.Getegid()),
+		AmbientCaps: wall.Capabilities,
+	}
 }
 
 // alive reports whether the launcher still waits: nothing but its end can have happened to it.
@@ -216,6 +270,9 @@ func dataLimitOf(pid int) (uint64, error) {
 	}
 	return l.Cur, nil
 }
+
+// ownView is wall.OwnView.
+func ownView(pid int) (bool, error) { return wall.OwnView(pid) }
 
 func kernelRelease() string {
 	var u unix.Utsname

@@ -26,7 +26,7 @@ type guest struct {
 // waiting is what a process will be started with: without a launcher there is nothing to start ahead.
 type waiting struct{ stdout, stderr *os.File }
 
-func startLauncher(_ string, stdout, stderr *os.File) (*waiting, error) {
+func startLauncher(_ string, _ bool, stdout, stderr *os.File) (*waiting, error) {
 	return &waiting{stdout, stderr}, nil
 }
 
@@ -47,7 +47,7 @@ func (w *waiting) discard()    {}
 
 func (g *guest) confirm(time.Duration) (wall.Applied, error) {
 	why := "not available on " + runtime.GOOS + " yet"
-	return wall.Applied{LandlockWhy: why, SeccompWhy: why}, nil
+	return wall.Applied{LandlockWhy: why, SeccompWhy: why, ViewWhy: why}, nil
 }
 
 func (g *guest) wait() (code int, signal string) {
@@ -79,5 +79,6 @@ func (g *guest) thaw() error   { return nil }
 func procStatus(int) (map[string]string, error) { return nil, errors.ErrUnsupported }
 func privateBytes(int) (int64, error)           { return 0, errors.ErrUnsupported }
 func dataLimitOf(int) (uint64, error)           { return 0, errors.ErrUnsupported }
+func ownView(int) (bool, error)                 { return false, errors.ErrUnsupported }
 func kernelRelease() string                     { return runtime.GOOS }
 func identify(os.FileInfo) fileIdentity         { return fileIdentity{} }

@@ -19,6 +19,7 @@ type Paths struct {
 	Socket     string // Sockets/app.sock
 	NodeSocket string // Sockets/node.sock, or "" when the app has no node:http
 	Proxy      string // Dir/p/proxy.sock, alone in its folder, or "" without egress
+	NodeClient bool   // the app mentions one of Node's clients of the network, and has a Proxy
 	Audit      string // Dir/audit, the pipe on which Deno reports; "" for none: see withAudit
 }
 

@@ -187,7 +187,7 @@ func TestConnectLeadsToTheProxy(t *testing.T) {
 		command.Args = []string{"run", "--quiet", "--no-config", "--no-lock", "--allow-all", filepath.Join(spec.AppDir, spec.Entry), string(config)}
 		plan := wallPlan(o, spec, paths, command, facts.files, 2<<30, os.Getpid())
 		if !walled {
-			plan.Landlock, plan.Seccomp = nil, nil
+			plan.Landlock, plan.Seccomp, plan.View = nil, nil, nil
 		}
 		out := runPlan(t, o, plan)
 		if err := json.Unmarshal(out, &results); err != nil {

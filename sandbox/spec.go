@@ -81,6 +81,7 @@ type Options struct {
 	SaveFact  func(key string, value int64)           // keeps a figure; may be nil
 
 	Logger *slog.Logger
+	NoView bool // leave apps the agent's own view of files, network and names (see wall.View)
 }
 
 // Message is one line on the host channel. The app asks, the host answers with the same ID.

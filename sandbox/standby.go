@@ -34,7 +34,7 @@ func (s *Supervisor) newStandby() (_ *standby, err error) {
 			return nil, fmt.Errorf("pipe for the output: %w", err)
 		}
 	}
-	s.onStarter(func() { b.launcher, err = startLauncher(s.options.Launcher, b.write[0], b.write[1]) })
+	s.onStarter(func() { b.launcher, err = startLauncher(s.options.Launcher, !s.options.NoView, b.write[0], b.write[1]) })
 	return b, err
 }
 

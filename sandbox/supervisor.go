@@ -119,7 +119,7 @@ func (s *Supervisor) wantsNode(spec Spec) bool {
 	case APINode:
 		return true
 	case "":
-		found, err := mentionsNode(filepath.Join(spec.AppDir, spec.Entry))
+		found, err := mentions(filepath.Join(spec.AppDir, spec.Entry), nodeServer)
 		return found && err == nil
 	}
 	return false
@@ -208,6 +208,9 @@ func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error)
 	paths, err := PathsOf(s.options, spec, s.wantsNode(spec))
 	if err != nil {
 		return nil, bad(err)
+	}
+	if paths.Proxy != "" {
+		paths.NodeClient, _ = mentions(filepath.Join(spec.AppDir, spec.Entry), nodeClients) // unreadable: Deno will say so
 	}
 	paths = paths.withAudit()
 	command, err := Plan(s.options, spec, paths)

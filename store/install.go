@@ -146,15 +146,6 @@ func (db *DB) DeleteInstall(id string) error {
 	})
 }
 
-// Pin returns the pin of the key that last installed appID; false when no key ever did.
-func (db *DB) Pin(appID string) (Pin, bool, error) {
-	pins, err := db.Pins(appID)
-	if err != nil || len(pins) == 0 {
-		return Pin{}, false, err
-	}
-	return pins[0], true, nil
-}
-
 // Pins returns every pin of appID, the last used first: a key that was replaced after an uninstall keeps its floor.
 func (db *DB) Pins(appID string) ([]Pin, error) {
 	var pins []Pin
@@ -163,13 +154,6 @@ func (db *DB) Pins(appID string) ([]Pin, error) {
 		return err
 	})
 	return pins, err
-}
-
-// DeletePin forgets every pin of appID.
-func (db *DB) DeletePin(appID string) error {
-	return db.update("forget the pins of "+appID, func(tx *bolt.Tx) error {
-		return unpin(tx, appID, func(Pin) bool { return true })
-	})
 }
 
 // DiskUse is the number of bytes that the app's folders held when they were last measured; 0 when never.

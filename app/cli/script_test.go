@@ -232,6 +232,8 @@ func TestScripts(t *testing.T) {
 			e.Setenv(envBrowser, filepath.Join(e.WorkDir, "browser"))
 			e.Setenv("PADDOCK_HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("TZ", "UTC")
+			// Under the race detector every program would wait a second before it ends, for races to show up late.
+			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await},

@@ -33,7 +33,7 @@ const NewPromise = Promise, NewResponse = Response, NewMap = Map;
 const NewError = Error, NewDate = Date;
 const encoder = new TextEncoder();
 const say = (text) => Deno.stderr.writeSync(encode(encoder, `paddock: ${text}\n`));
-const { AddrInUse } = Deno.errors;
+const { AddrInUse, NotSupported } = Deno.errors;
 const { querySync, revokeSync } = Deno.permissions;
 const permissions = Deno.permissions;
 const exit = Deno.exit;
@@ -304,6 +304,31 @@ function neutralize(target, facts) {
     const value = facts[name];
     defineProperty(target, name, { value: () => value, writable: true, enumerable: true, configurable: true });
   }
+}
+
+// ---- the way out ----
+
+// Deno's own connections would look a name up, which an app cannot, and end in an error that tells nobody why.
+if (config.proxy !== "") {
+  for (const name of ["connect", "connectTls"]) {
+    const original = Deno[name];
+    defineProperty(Deno, name, {
+      value: async function (...args) {
+        const { transport, path, hostname = "127.0.0.1", port } = args[0] ?? {};
+        if ((transport ?? "tcp") === "tcp" && path === undefined) {
+          const right = { name: "net", host: `${hostname}:${port}` };
+          if (apply(querySync, permissions, [right]).state !== "granted") return await apply(original, Deno, args);
+          throw new NotSupported(`Deno.${name}: a plain TCP or TLS connection (to ${hostname}:${port}) is not available to ` +
+            "apps under Paddock: HTTP/1.1 and WebSocket are (fetch, WebSocket, node:http and node:https)");
+        }
+        return await apply(original, Deno, args);
+      },
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  }
+  if (config.nodeClient) (await import("./outgoing.js")).lead(config.proxy);
 }
 
 // ---- 3. import, by a run-time value ----

@@ -38,9 +38,6 @@ func confine(p Plan, status *os.File) (done Applied, err error) {
 	if err := followParent(p.Parent); err != nil {
 		return done, err
 	}
-	if err := os.Chdir(p.Exec.Dir); err != nil {
-		return done, fmt.Errorf("enter the data folder: %w", err)
-	}
 	unix.Umask(0o077)
 	// The kernel should take an app before the agent when the machine runs out of memory. Raising needs no privilege.
 	_ = os.WriteFile("/proc/self/oom_score_adj", []byte(strconv.Itoa(300)), 0)
@@ -49,6 +46,13 @@ func confine(p Plan, status *os.File) (done Applied, err error) {
 	}
 	if err := closeOnExec(); err != nil {
 		return done, err
+	}
+	places, err := settle(p, &done)
+	if err != nil {
+		return done, err
+	}
+	if err := os.Chdir(p.Exec.Dir); err != nil {
+		return done, fmt.Errorf("enter the data folder: %w", err)
 	}
 	if err := dropCapabilities(); err != nil {
 		return done, err
@@ -65,6 +69,7 @@ func confine(p Plan, status *os.File) (done Applied, err error) {
 	if p.Seccomp != nil {
 		calls, err = prepareCalls(*p.Seccomp, pin{
 			path: uint64(target.path), argv: uint64(target.argv), envp: uint64(target.envp), pid: uint32(os.Getpid()),
+			view: done.View,
 		})
 		if err != nil {
 			done.SeccompWhy = err.Error()
@@ -73,7 +78,7 @@ func confine(p Plan, status *os.File) (done Applied, err error) {
 	if p.Landlock != nil {
 		if LandlockABI() == 0 {
 			done.LandlockWhy = "this kernel has no Landlock, or it is switched off"
-		} else if done.LandlockABI, err = restrictFiles(p.Landlock); err != nil {
+		} else if done.LandlockABI, err = restrictFiles(places); err != nil {
 			return done, fmt.Errorf("file wall: %w", err)
 		}
 	}
@@ -87,6 +92,34 @@ func confine(p Plan, status *os.File) (done Applied, err error) {
 	}
 	report(status, done)
 	return done, fmt.Errorf("become %s: %w", p.Exec.Path, target.call())
+}
+
+// settle finds what the plan's rules name and, where it can, makes them all that there is. The places are for Landlock.
+// Without a view the app still has the walls that it had before there were views: the report says what is missing.
+func settle(p Plan, done *Applied) (places []place, err error) {
+	if p.Landlock == nil {
+		return nil, nil
+	}
+	if p.View == nil {
+		done.ViewWhy = "it was not asked for"
+		return openPlaces(p.Landlock.Rules, nil)
+	}
+	if err := leaveAgent(*p.View); err != nil {
+		done.ViewWhy = explainView(err)
+		return openPlaces(p.Landlock.Rules, nil)
+	}
+	links := newResolver()
+	if places, err = openPlaces(p.Landlock.Rules, links); err != nil {
+		return nil, err
+	}
+	done.View, err = makeView(places, links.links)
+	switch {
+	case err != nil && done.View:
+		return nil, fmt.Errorf("a view of its own: %w", err)
+	case err != nil:
+		done.ViewWhy = explainView(err)
+	}
+	return places, nil
 }
 
 // followParent makes the process die with the thread that started it. The parent may have died before that took

@@ -20,9 +20,11 @@ type filter struct {
 	on *arch.Info
 }
 
-func filterFor(t testing.TB, s Seccomp, on *arch.Info) filter {
+func filterFor(t testing.TB, s Seccomp, on *arch.Info) filter { return filterOf(t, s, testPin, on) }
+
+func filterOf(t testing.TB, s Seccomp, at pin, on *arch.Info) filter {
 	t.Helper()
-	program, err := assemble(refusals(s, testPin), on)
+	program, err := assemble(refusals(s, at), on)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +117,8 @@ func TestFilterDecides(t *testing.T) {
 		{"connect", nil, eperm},
 		{"inotify_init1", nil, eperm},
 		{"prlimit64", []uint64{0, 7, 0, 8}, allow},
+		{"prlimit64", []uint64{4242, 7, 0, 8}, allow},
+		{"prlimit64", []uint64{4243, 7, 0, 8}, eperm},
 		{"prlimit64", []uint64{0, 7, 8, 0}, eperm},
 		{"prlimit64", []uint64{0, 7, 1 << 32, 0}, eperm},
 		{"setrlimit", nil, eperm},
@@ -130,6 +134,14 @@ func TestFilterDecides(t *testing.T) {
 		{"fchmod", []uint64{3, 0o755}, allow},
 		{"fchmod", []uint64{3, 0o4755}, eperm},
 		{"fchmodat", []uint64{0, 0, 0o2755}, eperm},
+		{"fchmodat", []uint64{0, 0, 0o755}, eperm}, // by path, with no view that hides others' files
+		{"fchownat", nil, eperm},
+		{"fchown", []uint64{3, 1, 1}, allow},
+		{"utimensat", []uint64{3, 0, 0}, allow}, // without a path: of an open file
+		{"utimensat", []uint64{3, 0x7000, 0}, eperm},
+		{"utimensat", []uint64{3, 0x7000 << 32, 0}, eperm},
+		{"setxattr", nil, eperm},
+		{"fsetxattr", nil, allow},
 		{"mkdirat", []uint64{0, 0, 0o755}, allow},
 		{"mkdirat", []uint64{0, 0, 0o2755}, eperm},
 		{"mknodat", []uint64{0, 0, 0o100644 | 0o4000}, eperm},
@@ -146,6 +158,28 @@ func TestFilterDecides(t *testing.T) {
 			}
 			if got := f.call(t, c.name, c.args...); got != c.want {
 				t.Errorf("%s: %s %#x: %#x, want %#x", on.Name, c.name, c.args, got, c.want)
+			}
+		}
+	}
+}
+
+// With a view there is nothing to change but what the app was given.
+func TestFilterBehindAView(t *testing.T) {
+	at := testPin
+	at.view = true
+	for _, on := range []*arch.Info{arch.X86_64, arch.AARCH64} {
+		f := filterOf(t, Seccomp{}, at, on)
+		for _, name := range append(slices.Clone(pathModes), "utimensat") {
+			if _, has := on.SyscallNames[name]; !has {
+				continue
+			}
+			if got := f.call(t, name, 0, 0x7000, 0o755); got != allow {
+				t.Errorf("%s: %s gives %#x", on.Name, name, got)
+			}
+		}
+		for name, mode := range map[string][]uint64{"fchmodat": {0, 0, 0o4755}, "fchmodat2": {0, 0, 0o2755}, "fchmod": {3, 0o6755}} {
+			if got := f.call(t, name, mode...); got != eperm {
+				t.Errorf("%s: set-id bits by %s give %#x", on.Name, name, got)
 			}
 		}
 	}
@@ -281,15 +315,23 @@ func BenchmarkAssemble(b *testing.B) {
 
 func ExampleApplied_Level() {
 	plan := Plan{Landlock: &Landlock{}, Seccomp: &Seccomp{ConnectTo: "/p"}}
-	for _, a := range []Applied{{}, {LandlockABI: 2}, {LandlockABI: 7}, {LandlockABI: 7, Redirect: true}, {LandlockABI: 9}} {
+	for _, a := range []Applied{
+		{},
+		{LandlockABI: 2, View: true},
+		{LandlockABI: 7, View: true},
+		{LandlockABI: 7, Redirect: true, View: true},
+		{LandlockABI: 9, View: true},
+		{LandlockABI: 9},
+	} {
 		a.Seccomp = true
 		level, open := a.Level(plan)
-		fmt.Println(a.LandlockABI, a.Redirect, level, open)
+		fmt.Println(a.LandlockABI, a.Redirect, a.View, level, open)
 	}
 	// Output:
-	// 0 false basic [files outside the app's folders are kept closed by Deno only]
-	// 2 false partial [files outside the app's folders can be emptied, though not read or written local programs reachable through their sockets]
-	// 7 false partial [local programs reachable through their sockets]
-	// 7 true full []
-	// 9 false full []
+	// 0 false false basic [files outside the app's folders are kept closed by Deno only]
+	// 2 false true partial [files outside the app's folders can be emptied, though not read or written local programs reachable through their sockets]
+	// 7 false true partial [local programs reachable through their sockets]
+	// 7 true true full []
+	// 9 false true full []
+	// 9 false false partial [names, sizes and dates of files outside the app's folders can be seen]
 }
