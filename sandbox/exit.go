@@ -36,6 +36,7 @@ const (
 	StartRefused        = "refused"         // the walls could not be put up
 	StartRuntimeMissing = "runtime_missing" // there is no Deno, or it cannot be run
 	StartRuntimeAltered = "runtime_altered" // Deno's file is not the pinned one
+	StartNoSpace        = "no_space"        // the file system that would hold what it writes is too full
 	StartBadSpec        = "bad_spec"        // the spec cannot be run
 	StartCanceled       = "canceled"        // the caller gave up waiting
 )
@@ -67,6 +68,8 @@ func (e *StartError) Error() string {
 		b.WriteString("the Deno runtime is missing")
 	case StartRuntimeAltered:
 		b.WriteString("the Deno runtime is not the one this Paddock was made for; install Paddock again")
+	case StartNoSpace:
+		b.WriteString("the disk is nearly full")
 	case StartBadSpec:
 		b.WriteString("the app cannot be run as described")
 	case StartCanceled:

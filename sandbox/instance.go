@@ -167,11 +167,9 @@ func (in *Instance) Exit() Exit {
 }
 
 // pid, budget, diskPaths and breached are what the watchdog needs.
-func (in *Instance) pid() int       { return in.proc.pid }
-func (in *Instance) budget() Budget { return *in.limits.Load() }
-func (in *Instance) diskPaths() []string {
-	return []string{in.spec.DataDir, in.spec.RuntimeDir, in.spec.LogDir}
-}
+func (in *Instance) pid() int            { return in.proc.pid }
+func (in *Instance) budget() Budget      { return *in.limits.Load() }
+func (in *Instance) diskPaths() []string { return in.spec.writtenFolders() }
 
 func (in *Instance) breached(b Breach) {
 	in.mu.Lock()

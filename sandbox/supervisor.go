@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"paddock/sandbox/egress"
@@ -220,9 +221,18 @@ func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error)
 		return nil, err
 	}
 	if err := spec.makeFolders(paths); err != nil {
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+			return nil, &StartError{Reason: StartNoSpace, Err: err}
+		}
 		return nil, err
 	}
 	undo = append(undo, func() { _ = os.RemoveAll(paths.Dir) })
+	if sp := readSpace(spec.writtenFolders()); sp.room <= 0 {
+		return nil, &StartError{
+			Reason: StartNoSpace,
+			Err:    fmt.Errorf("%d MiB more must be free on the file system of %s before an app is started", -sp.room>>20+1, spec.DataDir),
+		}
+	}
 
 	in := &Instance{
 		sup: s, spec: spec, paths: paths, socket: paths.Socket,
@@ -295,6 +305,9 @@ func (s Spec) checkDisk() error {
 	}
 	return nil
 }
+
+// writtenFolders are those that count in the disk budget.
+func (s Spec) writtenFolders() []string { return []string{s.DataDir, s.RuntimeDir, s.LogDir} }
 
 // makeFolders makes what Deno and the proxy expect and removes what an earlier instance left in them.
 func (s Spec) makeFolders(p Paths) error {
