@@ -130,7 +130,7 @@ func listenFake(socket, answers string, pid int) (*fakeAgent, error) {
 }
 
 func (f *fakeAgent) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := f.server.Shutdown(ctx); err != nil {
 		return errors.Join(err, f.server.Close())

@@ -138,16 +138,6 @@ var riskNames = []string{"low", "normal", "high"}
 
 func (r Risk) String() string { return nameOf(riskNames, int(r)) }
 
-// MarshalText writes the String form.
-func (r Risk) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// UnmarshalText reads the String form.
-func (r *Risk) UnmarshalText(text []byte) error {
-	i, err := indexOf(riskNames, string(text), "risk")
-	*r = Risk(i)
-	return err
-}
-
 // nameOf never panics: a value out of range prints as what it is and is refused when read back.
 func nameOf(names []string, i int) string {
 	if i < len(names) {
