@@ -23,7 +23,7 @@ PURE := CGO_ENABLED=0
 CGO := CGO_ENABLED=1
 
 # Packages that start goroutines; arch_test.go says when one is missing.
-RACE_PKGS = ./app ./app/bundle ./app/cli ./app/control ./app/control/server ./app/gateway ./sandbox ./sandbox/egress ./store
+RACE_PKGS = ./app ./app/bundle ./app/cli ./app/control ./app/control/server ./app/e2e/browser ./app/gateway ./sandbox ./sandbox/egress ./store
 GUI_PKGS = ./app/tray ./app/window
 E2E_PKGS = ./app/e2e
 # What must at least compile for the other systems.

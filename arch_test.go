@@ -38,6 +38,7 @@ var mayImport = map[string][]string{
 	"app/control":        {"sandbox/permission"},
 	"app/control/server": {"app", "app/control", "sandbox/permission"},
 	"app/e2e":            {}, // tests only, of the built programs
+	"app/e2e/browser":    {}, // for tests only: named by no other row
 	"app/gateway":        {"sandbox/permission"},
 	"app/tray":           {"app/control", "sandbox/permission", "assets"},
 	"app/ui":             {"app/control", "sandbox/permission", "assets"},

@@ -108,7 +108,7 @@ func startError(app *installed, err error) *control.Error {
 	case "runtime_altered":
 		code, msg, hint = se.Reason, "The Deno runtime is not the one that Paddock was tested with, so no app is started with it.", "Reinstall Paddock."
 	case "refused":
-		code, msg, hint = "wall_missing", fmt.Sprintf("%s was not started: %s", app.rec.Name, sentence(se)), "“paddock doctor” shows what this machine can enforce."
+		code, msg, hint = "wall_missing", fmt.Sprintf("%s was not started: %s", app.rec.Name, sentence(se)), "“paddock doctor” shows what this machine can enforce; “paddock settings set "+settingWalls+" basic” starts apps with less."
 	default:
 		msg = fmt.Sprintf("%s did not start: %s", app.rec.Name, sentence(se))
 	}

@@ -291,6 +291,10 @@ func (a *App) specFor(app *installed, res permission.Resolution, grants []permis
 	if err != nil {
 		return sandbox.Spec{}, err
 	}
+	require, err := a.requiredWalls()
+	if err != nil {
+		return sandbox.Spec{}, err
+	}
 	origin := a.front.Origin(app.id)
 	return sandbox.Spec{
 		ID: app.id, AppDir: p.Code, DataDir: p.Data, RuntimeDir: p.Runtime, LogDir: p.Log,
@@ -300,7 +304,7 @@ func (a *App) specFor(app *installed, res permission.Resolution, grants []permis
 			MemoryBytes: budget.MemoryBytes, CPUPercent: budget.CPUPercent, DiskBytes: budget.DiskBytes,
 			Workers: app.rec.Workers, StartTimeout: time.Duration(m.Serve.ReadyTimeout) * time.Second,
 		},
-		Location: origin + "/",
+		Location: origin + "/", Require: require,
 		Facts: map[string]string{
 			"PADDOCK_APP_ID": app.rec.AppID, "PADDOCK_APP_VERSION": app.rec.Version, "PADDOCK_ORIGIN": origin, "PADDOCK_VERSION": a.opts.Product.Version,
 		},

@@ -6,7 +6,7 @@
 #
 #   headless   the pinned Deno in bin/ (npm), checked by SHA-256; needs Go and npm, no system package
 #   build      the C libraries of the tray and the windows
-#   test       a virtual display, a browser, the independent tools that tests compare with, and other people's
+#   test       a virtual display, two browsers, the independent tools that tests compare with, and other people's
 #              servers that tests run (npm, into .cache/servers)
 #   package    the tools that make and check the .deb
 #
@@ -23,8 +23,8 @@ build_packages=(gcc libc6-dev pkg-config libgl1-mesa-dev libx11-dev libxcursor-d
   libxinerama-dev libxi-dev libxxf86vm-dev libgtk-3-dev libayatana-appindicator3-dev)
 # libgl1-mesa-dri draws in software where there is no graphics card; minisign and bubblewrap are the
 # other half of tests about signatures and walls.
-test_packages=(xvfb xauth xdotool dbus dbus-x11 imagemagick chromium minisign bubblewrap libgl1-mesa-dri
-  fonts-dejavu-core procps)
+test_packages=(xvfb xauth xdotool dbus dbus-x11 imagemagick chromium firefox-esr minisign bubblewrap
+  libgl1-mesa-dri fonts-dejavu-core procps)
 package_packages=(binutils desktop-file-utils appstream lintian shared-mime-info)
 
 as_root() {

@@ -103,6 +103,9 @@ func (s Spec) environment(p Paths) []string {
 		// Deno's fetch then speaks to the egress proxy in absolute form, over this socket and nothing else.
 		env = append(env, "HTTP_PROXY=unix:"+p.Proxy, "HTTPS_PROXY=unix:"+p.Proxy)
 	}
+	if p.Audit != "" {
+		env = append(env, "DENO_AUDIT_PERMISSIONS="+p.Audit)
+	}
 	for _, name := range s.sortedFacts() {
 		env = append(env, name+"="+s.Facts[name])
 	}

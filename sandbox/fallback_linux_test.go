@@ -11,8 +11,6 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"paddock/sandbox/wall"
 )
 
 // Beside a copy of the test program that stands in for paddock-launch: the path of that, and what to do before.
@@ -128,8 +126,8 @@ func TestWithoutTheRedirect(t *testing.T) {
 		t.Errorf("report without a grant: %+v", r)
 	}
 
-	strict := supervisorForTest(t, func(o *Options) { o.Launcher, o.Require = launcher, wall.Full })
-	_, err := strict.Launch(t.Context(), spec)
+	spec.ID, spec.Require = "strict", Full
+	_, err := sup.Launch(t.Context(), spec)
 	var failed *StartError
 	if in.applied.LandlockABI < 9 && (!errors.As(err, &failed) || failed.Reason != StartRefused || !strings.Contains(err.Error(), "local programs")) {
 		t.Errorf("launch with everything required: %v, want refused", err)

@@ -26,6 +26,7 @@ type Instance struct {
 	proc   *guest
 	proxy  *egress.Proxy // nil without egress
 	output *outputLog
+	audit  *auditPipe // nil where there are no pipes with a name
 	limits atomic.Pointer[Budget]
 
 	ctx    context.Context // ends with the process
@@ -199,6 +200,9 @@ func (in *Instance) spawn() error {
 	if in.proxy != nil {
 		in.helper.Go(in.guardProxy)
 	}
+	if in.audit != nil {
+		in.helper.Go(in.listen)
+	}
 	return nil
 }
 
@@ -239,6 +243,9 @@ func (in *Instance) start(ctx context.Context) error {
 	err = in.awaitReady(wait)
 	if err == nil {
 		in.took = time.Since(in.startedAt)
+		if in.audit != nil {
+			in.audit.settle()
+		}
 		in.mu.Lock()
 		in.started = true
 		in.mu.Unlock()
@@ -269,7 +276,13 @@ func (in *Instance) reap() {
 	in.cancel()
 	in.mu.Unlock()
 	in.drainRest()
+	if in.audit != nil {
+		in.audit.finish()
+	}
 	in.helper.Wait()
+	if in.audit != nil {
+		in.audit.close()
+	}
 	if in.proxy != nil {
 		_ = in.proxy.Close()
 	}

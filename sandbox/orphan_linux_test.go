@@ -32,16 +32,15 @@ func actAsAgent(text string) error {
 	if err := json.Unmarshal([]byte(text), &work); err != nil {
 		return err
 	}
-	options := Options{
+	sup, err := New(Options{
 		Deno: work.Deno, Launcher: work.Launcher, SocketDir: work.SocketDir, EntryDir: work.EntryDir,
 		LoadFact: func(string) (int64, bool) { return work.Base, true },
-	}
-	sup, err := New(options)
+	})
 	if err != nil {
 		return err
 	}
 	if work.NoNamespaces {
-		return agentWithoutNamespaces(sup, options, work.Spec)
+		return agentWithoutNamespaces(sup, work.Spec)
 	}
 	in, err := sup.Launch(context.Background(), work.Spec)
 	if err != nil {
@@ -142,7 +141,8 @@ func TestReportIsReadBack(t *testing.T) {
 	}
 	for _, e := range entries {
 		target, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", in.PID(), e.Name()))
-		if strings.HasPrefix(target, "/") && !strings.HasPrefix(target, spec.RuntimeDir) && !strings.HasPrefix(target, "/dev/") {
+		if strings.HasPrefix(target, "/") && !strings.HasPrefix(target, spec.RuntimeDir) && !strings.HasPrefix(target, "/dev/") &&
+			target != in.paths.Audit+" (deleted)" {
 			t.Errorf("descriptor %s is %s", e.Name(), target)
 		}
 	}
@@ -153,7 +153,7 @@ func TestReportIsReadBack(t *testing.T) {
 	for _, v := range strings.Split(strings.TrimRight(string(environment), "\x00"), "\x00") {
 		name, _, _ := strings.Cut(v, "=")
 		switch name {
-		case "LANG", "HOME", "DENO_DIR", "DENO_NO_PROMPT", "DENO_NO_UPDATE_CHECK", "NO_COLOR", "TMPDIR", "SQLITE_TMPDIR":
+		case "LANG", "HOME", "DENO_DIR", "DENO_NO_PROMPT", "DENO_NO_UPDATE_CHECK", "NO_COLOR", "TMPDIR", "SQLITE_TMPDIR", "DENO_AUDIT_PERMISSIONS":
 		default:
 			t.Errorf("the environment holds %s", v)
 		}
@@ -326,11 +326,12 @@ func TestHealth(t *testing.T) {
 
 // A required wall that is there lets the app start, with and without a way to the network.
 func TestRequiredLevel(t *testing.T) {
-	sup := supervisorForTest(t, func(o *Options) { o.Require = wall.Full })
+	sup := supervisorForTest(t)
 	spec := specForTest(t, `export default { fetch: () => new Response("ok") };`)
+	spec.Require = Full
 	launchForTest(t, sup, spec)
 	open := specForTest(t, `export default { fetch: () => new Response("ok") };`)
-	open.ID, open.Allow = "open", setOf(t, "net:example.com")
+	open.ID, open.Allow, open.Require = "open", setOf(t, "net:example.com"), Full
 	launchForTest(t, sup, open)
 }
 

@@ -204,6 +204,7 @@ func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error)
 	if err != nil {
 		return nil, bad(err)
 	}
+	paths = paths.withAudit()
 	command, err := Plan(s.options, spec, paths)
 	if err != nil {
 		return nil, bad(err)
@@ -227,6 +228,12 @@ func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error)
 			return nil, fmt.Errorf("start the app's way to the network: %w", err)
 		}
 		undo = append(undo, func() { _ = in.proxy.Close() })
+	}
+	if paths.Audit != "" {
+		if in.audit, err = openAudit(paths.Audit); err != nil {
+			return nil, err
+		}
+		undo = append(undo, in.audit.close)
 	}
 	if in.output, err = openLog(spec.LogDir, spec.Budget.WithDefaults().LogBytes); err != nil {
 		return nil, err

@@ -185,17 +185,19 @@ func wantsNoView(t *testing.T, report Report, strict error) {
 func TestWithoutMounting(t *testing.T) {
 	launcher := standIn(t, powerless)
 	spec := specForTest(t, `export default { fetch: () => new Response("ok") };`)
-	in := launchForTest(t, supervisorForTest(t, func(o *Options) { o.Launcher = launcher }), spec)
+	sup := supervisorForTest(t, func(o *Options) { o.Launcher = launcher })
+	in := launchForTest(t, sup, spec)
 	if ask(t, in, "/") != "ok" {
 		t.Error("it does not answer")
 	}
 	r := in.Report()
 	in.Kill()
 	ended(t, in)
-	_, err := supervisorForTest(t, func(o *Options) { o.Launcher, o.Require = launcher, wall.Full }).Launch(t.Context(), spec)
+	spec.Require = Full
+	_, err := sup.Launch(t.Context(), spec)
 	wantsNoView(t, r, err)
-	lenient := supervisorForTest(t, func(o *Options) { o.Launcher, o.Require = launcher, wall.Partial })
-	launchForTest(t, lenient, spec)
+	spec.Require = Partial
+	launchForTest(t, sup, spec)
 }
 
 // A system may keep user namespaces from the agent: here one in which the limit is none.
@@ -237,7 +239,7 @@ func TestWithoutNamespaces(t *testing.T) {
 
 // agentWithoutNamespaces takes user namespaces from itself, launches the app twice, the second time with everything
 // required, and prints what came of it.
-func agentWithoutNamespaces(sup *Supervisor, o Options, spec Spec) error {
+func agentWithoutNamespaces(sup *Supervisor, spec Spec) error {
 	defer func() { _ = sup.Close() }()
 	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
 		return err
@@ -249,13 +251,8 @@ func agentWithoutNamespaces(sup *Supervisor, o Options, spec Spec) error {
 	report := in.Report()
 	in.Kill()
 	<-in.Done()
-	o.Require = wall.Full
-	strict, err := New(o)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = strict.Close() }()
-	_, err = strict.Launch(context.Background(), spec)
+	spec.Require = Full
+	_, err = sup.Launch(context.Background(), spec)
 	return json.NewEncoder(os.Stdout).Encode(map[string]any{"Report": report, "Strict": fmt.Sprint(err)})
 }
 

@@ -59,6 +59,9 @@ func wallPlan(o Options, s Spec, p Paths, c Command, files runtimeFiles, baseDat
 	if p.Proxy != "" {
 		rules = append(rules, wall.Rule{Path: filepath.Dir(p.Proxy), Role: wall.Connect})
 	}
+	if p.Audit != "" {
+		rules = append(rules, wall.Rule{Path: p.Audit, Role: wall.WriteFile})
+	}
 	for _, slot := range s.Slots {
 		rules = append(rules, wall.Rule{Path: slot.Path, Role: slot.role()})
 	}
@@ -70,7 +73,7 @@ func wallPlan(o Options, s Spec, p Paths, c Command, files runtimeFiles, baseDat
 		// An app without egress has no business connecting anything, and only one with slots sees files change that
 		// it did not change itself.
 		Seccomp: &wall.Seccomp{ConnectTo: p.Proxy, Watch: len(s.Slots) > 0},
-		Require: o.Require,
+		Require: s.Require,
 	}
 	if !o.NoView {
 		plan.View = &wall.View{Hostname: machineName(s)}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -317,6 +318,37 @@ func TestActivityIsSummedUp(t *testing.T) {
 		if err := db.AddActivity(in.Install, bad); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("%+v was stored: %v", bad, err)
 		}
+	}
+}
+
+// What an app reports about itself is kept and shown, beside what is known of it, and is no use of a permission; nor
+// does a flood of it crowd out what is known.
+func TestReportedActivity(t *testing.T) {
+	db := open(t)
+	in := notes()
+	must(t, db.PutInstall(in))
+	says := store.Activity{At: noon, Permission: "sys:hostname", Outcome: "allowed", Side: "process", Count: 2, Reported: true}
+	known := store.Activity{At: noon, Permission: "sys:hostname", Outcome: "allowed", Side: "process", Count: 1}
+	must(t, db.AddActivity(in.Install, says, known, says))
+	says.Count = 4
+	all := value[[]store.Activity](t)(db.Activity(in.Install, time.Time{}))
+	if len(all) != 2 || !slices.Contains(all, says) || !slices.Contains(all, known) {
+		t.Errorf("kept: %+v", all)
+	}
+	equal(t, "use", value[map[string]store.Use](t)(db.Use(in.Install)), map[string]store.Use{"sys:hostname": {Last: noon, Count: 1}})
+
+	var flood []store.Activity
+	for i := range 200 {
+		flood = append(flood, store.Activity{At: noon, Permission: fmt.Sprintf("net:x%d.example.net", i), Outcome: "refused", Side: "process", Count: 1, Reported: true})
+	}
+	late := store.Activity{At: noon, Permission: "net:api.example.com", Outcome: "allowed", Side: "process", Count: 1}
+	must(t, db.AddActivity(in.Install, append(flood, late)...))
+	all = value[[]store.Activity](t)(db.Activity(in.Install, time.Time{}))
+	if len(all) > 45 || !slices.Contains(all, late) {
+		t.Errorf("after a flood of reports %d entries are kept, what came after it among them: %v", len(all), slices.Contains(all, late))
+	}
+	if err := db.AddActivity(in.Install, store.Activity{At: noon, Outcome: "refused", Reported: true}); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("a report of nothing was stored: %v", err)
 	}
 }
 

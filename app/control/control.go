@@ -48,6 +48,8 @@ const (
 	MethodLogs        = "logs"        // Logs → events of LogLine, then Empty
 	MethodUninstall   = "uninstall"   // Uninstall → Empty
 	MethodDoctor      = "doctor"      // Empty → Doctor
+	MethodSettings    = "settings"    // Empty → []Setting
+	MethodSetSetting  = "set-setting" // SetSetting → Empty
 
 	MethodPrompt  = "prompt"  // PromptRef → Prompt: what a prompt window shows
 	MethodPreview = "preview" // Preview → []string: the exact technical lines for a choice of answers
@@ -436,7 +438,8 @@ type Activity struct {
 	Count      int64     `json:"count"`
 	BytesIn    int64     `json:"bytes_in"`
 	BytesOut   int64     `json:"bytes_out"`
-	Side       string    `json:"side"` // "process", "page"
+	Side       string    `json:"side"`               // "process", "page"
+	Reported   bool      `json:"reported,omitempty"` // the app's own runtime says so, and the app could make it say so
 }
 
 // Run is one launch of an app and how it ended.
@@ -502,6 +505,21 @@ type DoctorGateway struct {
 	Why      string `json:"why,omitempty"`
 	Peers    bool   `json:"peers_checked"` // connections of other users of this machine are closed
 	PeersWhy string `json:"peers_why,omitempty"`
+}
+
+// Setting is one choice that holds for all of Paddock.
+type Setting struct {
+	Key     string   `json:"key"`
+	Value   string   `json:"value"`
+	Default string   `json:"default"`
+	Choices []string `json:"choices"`
+	Title   string   `json:"title"` // what it decides, for people
+}
+
+// SetSetting changes one setting to one of its choices.
+type SetSetting struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
 }
 
 // PromptRef names an open permission prompt.
