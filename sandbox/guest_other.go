@@ -23,17 +23,27 @@ type guest struct {
 	ended bool
 }
 
-func spawn(_ string, plan wall.Plan, stdout, stderr *os.File) (*guest, error) {
+// waiting is what a process will be started with: without a launcher there is nothing to start ahead.
+type waiting struct{ stdout, stderr *os.File }
+
+func startLauncher(_ string, _ bool, stdout, stderr *os.File) (*waiting, error) {
+	return &waiting{stdout, stderr}, nil
+}
+
+func (w *waiting) become(plan wall.Plan) (*guest, error) {
 	if plan.Require > wall.Basic {
 		return nil, fmt.Errorf("there is no kernel wall on %s yet, and %q is required", runtime.GOOS, plan.Require)
 	}
 	e := plan.Exec
-	cmd := &exec.Cmd{Path: e.Path, Args: e.Args, Env: e.Env, Dir: e.Dir, Stdout: stdout, Stderr: stderr}
+	cmd := &exec.Cmd{Path: e.Path, Args: e.Args, Env: e.Env, Dir: e.Dir, Stdout: w.stdout, Stderr: w.stderr}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start Deno: %w", err)
 	}
 	return &guest{pid: cmd.Process.Pid, cmd: cmd}, nil
 }
+
+func (w *waiting) alive() bool { return true }
+func (w *waiting) discard()    {}
 
 func (g *guest) confirm(time.Duration) (wall.Applied, error) {
 	why := "not available on " + runtime.GOOS + " yet"

@@ -36,8 +36,10 @@ type Instance struct {
 	pipes  [2]*os.File    // read ends of the output
 
 	startedAt time.Time
+	listening chan struct{} // closed when the entry module has said that it listens, or will not
 	ready     chan struct{} // closed when the app answers
 	took      time.Duration
+	phases    Phases
 	socket    string // where the app answers; settled before ready is closed
 	applied   wall.Applied
 
@@ -61,6 +63,9 @@ func (in *Instance) StartedAt() time.Time { return in.startedAt }
 
 // StartTook is the time from there to the first answer.
 func (in *Instance) StartTook() time.Duration { return in.took }
+
+// Phases is where the time of the start went.
+func (in *Instance) Phases() Phases { return in.phases }
 
 // Socket is the path where the app answers HTTP/1.1.
 func (in *Instance) Socket() string { return in.socket }
@@ -178,24 +183,16 @@ func (in *Instance) breached(b Breach) {
 
 // spawn starts the process and the goroutines that drain its output.
 func (in *Instance) spawn() error {
-	var write [2]*os.File
-	for i := range write {
-		var err error
-		if in.pipes[i], write[i], err = os.Pipe(); err != nil {
-			closeAll(in.pipes[:]...)
-			closeAll(write[:]...)
-			return fmt.Errorf("pipe for the output: %w", err)
-		}
-	}
-	var err error
 	in.startedAt = time.Now()
-	in.sup.onStarter(func() { in.proc, err = spawn(in.sup.options.Launcher, in.plan, write[0], write[1]) })
-	closeAll(write[:]...)
+	ahead, err := in.sup.next()
 	if err != nil {
-		closeAll(in.pipes[:]...)
 		return err
 	}
-	in.drains.Go(func() { in.output.drain(in.ctx, StreamOut, in.pipes[0]) })
+	if in.proc, in.pipes, err = ahead.become(in.plan); err != nil {
+		return err
+	}
+	in.phases.Fork = time.Since(in.startedAt)
+	in.drains.Go(func() { in.output.drain(in.ctx, StreamOut, in.afterWord(in.pipes[0])) })
 	in.drains.Go(func() { in.output.drain(in.ctx, StreamErr, in.pipes[1]) })
 	if in.proxy != nil {
 		in.helper.Go(in.guardProxy)
@@ -236,6 +233,7 @@ func (in *Instance) start(ctx context.Context) error {
 		return &StartError{Reason: StartRefused, Exit: in.Exit(), Tail: in.output.text(), Err: err}
 	}
 	in.applied = applied
+	in.phases.Walls = time.Since(in.startedAt)
 	in.openChannel()
 
 	wait, cancel := context.WithDeadline(ctx, deadline)
@@ -243,6 +241,7 @@ func (in *Instance) start(ctx context.Context) error {
 	err = in.awaitReady(wait)
 	if err == nil {
 		in.took = time.Since(in.startedAt)
+		in.phases.Ready = in.took
 		if in.audit != nil {
 			in.audit.settle()
 		}

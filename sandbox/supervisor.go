@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"paddock/sandbox/egress"
 	"paddock/sandbox/entry"
@@ -37,6 +39,7 @@ type Supervisor struct {
 
 	mu        sync.Mutex
 	instances map[string]*Instance // nil while starting
+	ahead     *standby             // nil while there is none
 	closed    bool
 }
 
@@ -149,7 +152,7 @@ func (s *Supervisor) launch(ctx context.Context, spec Spec, baseData int64) (*In
 	}
 	s.dog.add(in)
 	s.reapers.Go(in.reap)
-
+	defer s.refillSoon()
 	if err := in.start(ctx); err != nil {
 		return nil, err
 	}
@@ -180,6 +183,7 @@ func (s *Supervisor) forget(id string) {
 
 // prepare makes everything an instance needs and starts its process. On failure nothing is left behind.
 func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error) {
+	began := time.Now()
 	var undo []func()
 	defer func() {
 		if err != nil {
@@ -218,7 +222,8 @@ func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error)
 	undo = append(undo, func() { _ = os.RemoveAll(paths.Dir) })
 
 	in := &Instance{
-		sup: s, spec: spec, paths: paths, ready: make(chan struct{}), done: make(chan struct{}), socket: paths.Socket,
+		sup: s, spec: spec, paths: paths, socket: paths.Socket,
+		listening: make(chan struct{}), ready: make(chan struct{}), done: make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	undo = append(undo, in.cancel)
@@ -244,6 +249,7 @@ func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error)
 	if err := in.spawn(); err != nil {
 		return nil, &StartError{Reason: StartRefused, Err: err}
 	}
+	in.phases.Prepare = in.startedAt.Sub(began)
 	return in, nil
 }
 
@@ -290,7 +296,7 @@ func (s Spec) checkDisk() error {
 // makeFolders makes what Deno and the proxy expect and removes what an earlier instance left in them.
 func (s Spec) makeFolders(p Paths) error {
 	temporary := filepath.Join(s.RuntimeDir, "tmp")
-	if err := os.RemoveAll(temporary); err != nil {
+	if err := clearFolder(temporary); err != nil {
 		return fmt.Errorf("empty the app's temporary folder: %w", err)
 	}
 	if err := os.RemoveAll(p.Dir); err != nil { // stale sockets: Deno does not listen on an existing one
@@ -306,6 +312,25 @@ func (s Spec) makeFolders(p Paths) error {
 		}
 	}
 	return nil
+}
+
+// clearFolder removes dir with all that is in it, unless there is nothing in it: making a folder anew takes longer on
+// some file systems than all that a start does before it.
+func clearFolder(dir string) error {
+	info, err := os.Lstat(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil && info.IsDir() {
+		if f, err := os.Open(dir); err == nil {
+			_, err = f.Readdirnames(1)
+			_ = f.Close()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+		}
+	}
+	return os.RemoveAll(dir)
 }
 
 // Close ends every instance and waits until they are gone.
@@ -328,6 +353,9 @@ func (s *Supervisor) Close() error {
 		in.end(HostClosed)
 	}
 	s.reapers.Wait()
+	if s.ahead != nil { // nobody makes or takes one any more
+		s.ahead.discard()
+	}
 	s.dog.close()
 	close(s.starts)
 	s.starter.Wait()

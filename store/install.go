@@ -187,17 +187,6 @@ func (db *DB) DiskUse(install string) (int64, error) {
 	return bytes, err
 }
 
-// SetDiskUse keeps a measurement for DiskUse.
-func (db *DB) SetDiskUse(install string, bytes int64) error {
-	return db.update("write the disk use", func(tx *bolt.Tx) error {
-		b, err := installBucket(tx, install)
-		if err != nil {
-			return err
-		}
-		return b.Put(keyDisk, number(uint64(max(bytes, 0))))
-	})
-}
-
 func readInstall(b *bolt.Bucket) (Install, error) {
 	in, err := decode[Install](b.Get(keyRecord))
 	if err != nil {

@@ -238,7 +238,7 @@ func TestRuns(t *testing.T) {
 	ended := noon.Add(time.Second)
 	breach := store.Breach{Budget: "memory", Limit: 1 << 28, Measured: 1<<28 + 5}
 	first := value[uint64](t)(db.StartRun(in.Install, store.Run{StartedAt: noon, PID: 7}))
-	must(t, db.EndRun(in.Install, first, store.Run{StartedAt: noon, EndedAt: &ended, Reason: "over_budget", Breach: &breach, Tail: strings.Repeat("x", 20000) + "end"}))
+	must(t, db.EndRun(in.Install, first, store.Run{StartedAt: noon, EndedAt: &ended, Reason: "over_budget", Breach: &breach, Tail: strings.Repeat("x", 20000) + "end"}, nil))
 	next := value[uint64](t)(db.StartRun(in.Install, store.Run{StartedAt: ended}))
 	if next <= first {
 		t.Errorf("run ids %d, %d do not grow", first, next)
@@ -262,7 +262,7 @@ func TestRuns(t *testing.T) {
 	if again, err := db.CloseOpenRuns("host_closed", noon); again != 0 || err != nil {
 		t.Errorf("closing again closed %d, %v", again, err)
 	}
-	if err := db.EndRun(in.Install, 999, store.Run{}); !errors.Is(err, store.ErrNotFound) {
+	if err := db.EndRun(in.Install, 999, store.Run{}, nil); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("ending an unknown run gives %v", err)
 	}
 }
@@ -285,7 +285,7 @@ func TestRunsAreBounded(t *testing.T) {
 	if len(runs) != 200 || !runs[0].StartedAt.Equal(noon.Add(219*time.Second)) {
 		t.Errorf("%d runs are kept, the newest from %s", len(runs), runs[0].StartedAt)
 	}
-	if err := db.EndRun(in.Install, first, store.Run{}); !errors.Is(err, store.ErrNotFound) {
+	if err := db.EndRun(in.Install, first, store.Run{}, nil); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("ending a dropped run gives %v", err)
 	}
 	if closed := value[int](t)(db.CloseOpenRuns("host_closed", noon)); closed != 200 {
@@ -499,7 +499,9 @@ func TestDiskUse(t *testing.T) {
 	if n := value[int64](t)(db.DiskUse(in.Install)); n != 0 {
 		t.Errorf("never measured: %d", n)
 	}
-	must(t, db.SetDiskUse(in.Install, 12345678901))
+	disk := int64(12345678901)
+	run := value[uint64](t)(db.StartRun(in.Install, store.Run{StartedAt: noon}))
+	must(t, db.EndRun(in.Install, run, store.Run{StartedAt: noon}, &disk))
 	if n := value[int64](t)(db.DiskUse(in.Install)); n != 12345678901 {
 		t.Errorf("measured %d", n)
 	}

@@ -101,9 +101,6 @@ type Seccomp struct {
 // no network interfaces and no abstract sockets, and a machine name. It needs Linux 5.12 and an agent that may make user
 // namespaces. Where that cannot be had the process starts without, and Applied says why.
 type View struct {
-	// Outside is the user namespace of the agent (the inode of its /proc/self/ns/user). The agent starts the launcher in
-	// another one, in which it may mount; in the agent's own it would mount over the agent's files.
-	Outside uint64 `json:"outside"`
 	// Why there is none: the agent could get no user namespace. "" when it got one.
 	Why string `json:"why,omitempty"`
 	// Hostname is what the process takes for the machine's name; "" leaves it the real one.
