@@ -28,6 +28,9 @@ type Supervisor struct {
 	runtime denoRuntime
 	dog     *watchdog
 
+	scopes   *scopes // nil when there is nobody to ask for control groups
+	noScopes string  // why
+
 	starts  chan func() // work for the starter thread
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -60,6 +63,7 @@ func New(o Options) (*Supervisor, error) {
 		options: o, log: o.Logger, dog: newWatchdog(o.Logger), starts: make(chan func()),
 		ctx: ctx, cancel: cancel, measured: map[string]int64{}, instances: map[string]*Instance{},
 	}
+	s.scopes, s.noScopes = findScopes()
 	s.starter.Go(s.startLoop)
 	return s, nil
 }
@@ -235,7 +239,7 @@ func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error)
 	}
 
 	in := &Instance{
-		sup: s, spec: spec, paths: paths, socket: paths.Socket,
+		sup: s, spec: spec, paths: paths, socket: paths.Socket, scopeWhy: "it was not asked for yet",
 		listening: make(chan struct{}), ready: make(chan struct{}), done: make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
