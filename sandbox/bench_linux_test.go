@@ -25,12 +25,22 @@ func BenchmarkLaunch(b *testing.B) {
 		spec Spec
 	}{{"walled", sup, spec}, {"walled with egress", sup, egress}, {"walled without a view", flat, spec}} {
 		b.Run(c.name, func(b *testing.B) {
+			var sum Phases
 			for b.Loop() {
 				in := launchForTest(b, c.sup, c.spec)
 				b.StopTimer()
+				p := in.Phases()
+				sum.Prepare += p.Prepare
+				sum.Walls += p.Walls
+				sum.Listening += p.Listening - p.Walls
+				sum.Ready += p.Ready - p.Listening
 				in.Kill()
 				<-in.Done()
+				standbyOf(b, c.sup)
 				b.StartTimer()
+			}
+			for unit, d := range map[string]time.Duration{"prepare-ms": sum.Prepare, "walls-ms": sum.Walls, "deno-ms": sum.Listening, "app-ms": sum.Ready} {
+				b.ReportMetric(float64(d.Microseconds())/1000/float64(b.N), unit)
 			}
 		})
 	}
