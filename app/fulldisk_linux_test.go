@@ -11,10 +11,11 @@ import (
 	"paddock/app/control"
 )
 
-// writer writes a megabyte after the other, and stops when the disk is full.
+// writer writes 5 MB a second and stops when the disk is full. Between two walks the watchdog waits a second, so a quicker
+// one could fill what must stay free (5 % of 256 MB) before it is seen twice.
 const writer = `export default { async fetch(r) {
 	if (new URL(r.url).pathname === "/fill") {
-		try { for (let i = 0;; i++) { Deno.writeFileSync("f" + i, new Uint8Array(1 << 20).fill(1)); await new Promise((done) => setTimeout(done, 50)); } } catch { await new Promise(() => {}); }
+		try { for (let i = 0;; i++) { Deno.writeFileSync("f" + i, new Uint8Array(1 << 19).fill(1)); await new Promise((done) => setTimeout(done, 100)); } } catch { await new Promise(() => {}); }
 	}
 	return new Response("page");
 } };`
@@ -38,6 +39,9 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("unmount: %v", err)
 		}
 	})
+	if _, err := launcher(); err != nil { // made where the other tests find it afterwards
+		t.Fatal(err)
+	}
 	t.Setenv("TMPDIR", small)
 	l := newLive(t, nil)
 	dir := write(t, "org.example.test", 1, asks, writer)
