@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -67,6 +68,13 @@ func TestFullDisk(t *testing.T) {
 		h, err := l.History(t.Context(), control.AppRef{App: "test-dev"})
 		return err == nil && len(h) == 1 && h[0].Reason == "over_budget" && h[0].Breach != nil && h[0].Breach.Budget == "disk"
 	})
+	told := false
+	for _, n := range l.State().Notices {
+		told = told || n.Code == "over_budget" && strings.Contains(n.Text, "disk is nearly full")
+	}
+	if !told {
+		t.Errorf("notices: %+v", l.State().Notices)
+	}
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(small, &st); err != nil || st.Bavail == 0 {
 		t.Errorf("%d blocks are left, %v", st.Bavail, err)

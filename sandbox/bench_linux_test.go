@@ -34,6 +34,7 @@ func BenchmarkLaunch(b *testing.B) {
 		{"walled and nothing stands by", sup, spec, false},
 	} {
 		b.Run(c.name, func(b *testing.B) {
+			var sum Phases
 			for b.Loop() {
 				b.StopTimer()
 				c.sup.refill()
@@ -47,9 +48,18 @@ func BenchmarkLaunch(b *testing.B) {
 				b.StartTimer()
 				in := launchForTest(b, c.sup, c.spec)
 				b.StopTimer()
+				p := in.Phases()
+				sum.Prepare += p.Prepare
+				sum.Walls += p.Walls
+				sum.Listening += p.Listening - p.Walls
+				sum.Ready += p.Ready - p.Listening
 				in.Kill()
 				<-in.Done()
+				standbyOf(b, c.sup)
 				b.StartTimer()
+			}
+			for unit, d := range map[string]time.Duration{"prepare-ms": sum.Prepare, "walls-ms": sum.Walls, "deno-ms": sum.Listening, "app-ms": sum.Ready} {
+				b.ReportMetric(float64(d.Microseconds())/1000/float64(b.N), unit)
 			}
 		})
 	}
