@@ -58,7 +58,7 @@ func (in *Instance) Report() Report {
 	}
 
 	add("other files (own view)", applied.View,
-		"the app sees its own folders, what was picked for it and the runtime's files; nothing else of this computer's files is there, and no network", applied.ViewWhy)
+		"the app sees its own folders, what was picked for it and the runtime's files; nothing else of this computer is there, neither files nor network addresses", applied.ViewWhy)
 	r.Walls = append(r.Walls, in.fileWall(applied.View))
 	add("system calls (seccomp)", applied.Seccomp, "a filter is loaded", in.applied.SeccompWhy)
 	add("privileges", in.applied.NoCaps && read("NoNewPrivs", "1") && read("CapEff", "0000000000000000"),
