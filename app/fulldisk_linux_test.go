@@ -11,11 +11,10 @@ import (
 	"paddock/app/control"
 )
 
-// writer writes 5 MB a second and stops when the disk is full. Between two walks the watchdog waits a second, so a quicker
-// one could fill what must stay free (5 % of 256 MB) before it is seen twice.
+// writer fills the disk, so slowly that a busy machine notices in time, and stops when it is full.
 const writer = `export default { async fetch(r) {
 	if (new URL(r.url).pathname === "/fill") {
-		try { for (let i = 0;; i++) { Deno.writeFileSync("f" + i, new Uint8Array(1 << 19).fill(1)); await new Promise((done) => setTimeout(done, 100)); } } catch { await new Promise(() => {}); }
+		try { for (let i = 0;; i++) { Deno.writeFileSync("f" + i, new Uint8Array(1 << 17).fill(1)); await new Promise((done) => setTimeout(done, 50)); } } catch { await new Promise(() => {}); }
 	}
 	return new Response("page");
 } };`
