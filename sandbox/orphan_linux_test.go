@@ -24,6 +24,7 @@ type agentWork struct {
 	Deno, Launcher, SocketDir, EntryDir string
 	Spec                                Spec
 	Base                                int64
+	NoNamespaces                        bool // see agentWithoutNamespaces
 }
 
 func actAsAgent(text string) error {
@@ -37,6 +38,9 @@ func actAsAgent(text string) error {
 	})
 	if err != nil {
 		return err
+	}
+	if work.NoNamespaces {
+		return agentWithoutNamespaces(sup, work.Spec)
 	}
 	in, err := sup.Launch(context.Background(), work.Spec)
 	if err != nil {
@@ -67,7 +71,7 @@ func diesWithTheAgent(t *testing.T, spec Spec) {
 		t.Fatal(err)
 	}
 	o := optionsForTest(t)
-	work, err := json.Marshal(agentWork{o.Deno, o.Launcher, o.SocketDir, o.EntryDir, spec, base})
+	work, err := json.Marshal(agentWork{Deno: o.Deno, Launcher: o.Launcher, SocketDir: o.SocketDir, EntryDir: o.EntryDir, Spec: spec, Base: base})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"path/filepath"
+	"slices"
 
 	"paddock/sandbox/wall"
 )
@@ -46,7 +47,7 @@ func wallPlan(o Options, s Spec, p Paths, c Command, files runtimeFiles, baseDat
 		rules = append(rules, wall.Rule{Path: files.interpreter, Role: wall.RunFile})
 	}
 	for _, library := range files.libraries {
-		rules = append(rules, wall.Rule{Path: library, Role: wall.ReadFile})
+		rules = append(rules, wall.Rule{Path: library, Role: wall.LoadFile})
 	}
 	rules = append(rules, systemFiles...)
 	rules = append(rules,
@@ -74,10 +75,23 @@ func wallPlan(o Options, s Spec, p Paths, c Command, files runtimeFiles, baseDat
 		Seccomp: &wall.Seccomp{ConnectTo: p.Proxy, Watch: len(s.Slots) > 0},
 		Require: s.Require,
 	}
+	if !o.NoView {
+		plan.View = &wall.View{Hostname: machineName(s)}
+	}
 	if baseData > 0 {
 		plan.Limits.DataBytes = baseData + b.MemoryBytes + int64(b.WorkerCount())*workerBytes
 	}
 	return plan
+}
+
+// hiddenName is what an app takes for the name of the machine unless it was granted the real one.
+const hiddenName = "localhost"
+
+func machineName(s Spec) string {
+	if slices.Contains(s.Allow.Diff(s.Deny).SysNames(), "hostname") {
+		return ""
+	}
+	return hiddenName
 }
 
 func (s Slot) role() wall.Role {
