@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"math"
 	"net"
 	"os"
 	"os/exec"
@@ -104,4 +105,42 @@ func BenchmarkLaunch(b *testing.B) {
 			b.StartTimer()
 		}
 	})
+}
+
+// How far past its budget a child gets that uses memory, processor or disk as fast as it can, at worst: the claims are
+// 20 MB, 0.1 core-seconds, and 40 MB or 5 %. Where the kernel holds the limit (wall) it is what the watchdog measured
+// above it. TestWatchdogEnds holds looser bounds, which also a busy machine keeps.
+func BenchmarkOvershoot(b *testing.B) {
+	for _, c := range []struct {
+		mode   string
+		budget Budget
+		unit   string
+		scale  float64
+	}{
+		{"allocate", Budget{MemoryBytes: 128 * mb}, "MB-over", mb},
+		{"wall", Budget{MemoryBytes: 256 * mb}, "MB-over", mb},
+		{"spin", Budget{CPUPercent: 10, CPUBurst: 0.5}, "core-s-over", 1},
+		{"write", Budget{DiskBytes: 64 * mb}, "MB-over", mb},
+		{"unlinked", Budget{DiskBytes: 64 * mb}, "MB-over", mb},
+		{"tiny", Budget{DiskBytes: 16 * mb, CPUPercent: 200, CPUBurst: 60}, "MB-over", mb},
+	} {
+		b.Run(c.mode, func(b *testing.B) {
+			worst := math.Inf(-1)
+			for b.Loop() {
+				w := newWatchdog(nil)
+				i := startChild(b, c.mode, c.budget)
+				w.add(i)
+				i.begin(b)
+				select {
+				case breach := <-i.ended:
+					worst = max(worst, breach.Measured-breach.Limit)
+				case <-time.After(patience):
+					b.Fatal("the watchdog did nothing")
+				}
+				_ = i.cmd.Wait()
+				w.close()
+			}
+			b.ReportMetric(worst/c.scale, c.unit)
+		})
+	}
 }
