@@ -71,7 +71,7 @@ func (a *App) grantNamed(app *installed, names []string) error {
 			return control.NewError(control.ExitUsage, "path_needed", text+" needs a path.",
 				fmt.Sprintf("Run “paddock grant %s %s --path DIR”.", app.rec.AppID, text), nil)
 		}
-		grants = append(grants, permission.Grant{Permission: r.Permission, Decision: permission.Allow, Lifetime: permission.Always, Access: r.Access, At: a.now(), By: permission.ByCLI})
+		grants = append(grants, permission.Grant{Permission: r.Permission, Decision: permission.Allow, Lifetime: permission.Always, Access: r.Access, Schedule: r.Schedule, At: a.now(), By: permission.ByCLI})
 	}
 	if len(grants) == 0 {
 		return nil
@@ -235,8 +235,7 @@ func (a *App) start(ctx context.Context, app *installed) (upstream, error) {
 		return upstream{}, startError(app, err)
 	}
 	noted := make(chan struct{})
-	background := spec.Allow.Has(permission.Permission{Kind: permission.Background})
-	up := upstream{inst, newLeases(inst, background, a.now, a.changed)}
+	up := upstream{inst, newLeases(inst, staysAwake(app.manifest, spec.Allow), a.now, a.changed)}
 	p := inst.Phases()
 	a.log.Debug("started", "app", app.rec.AppID, "prepare", p.Prepare, "fork", p.Fork, "walls", p.Walls, "listening", p.Listening, "ready", p.Ready)
 	a.mu.Lock()

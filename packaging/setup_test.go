@@ -212,7 +212,7 @@ func (f *fresh) fakeNpm(executable []byte) {
 func (f *fresh) pin(executable []byte) {
 	f.t.Helper()
 	sum := sha256.Sum256(executable)
-	all, err := Platforms()
+	all, err := pins()
 	if err != nil {
 		f.t.Fatal(err)
 	}

@@ -28,6 +28,11 @@ func (g *Gateway) hostPath(w http.ResponseWriter, r *http.Request, s *site, cook
 	case iconPath:
 		g.icon(w, r, s)
 		return
+	case reportPath:
+		if reportedByBrowser(r, s.origin) {
+			g.report(w, r, s)
+			return
+		}
 	}
 	if cookies.count != 1 || !s.jar.holds(cookies.session, g.now()) {
 		g.turnAway(w, r, s, cookies)

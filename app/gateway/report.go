@@ -16,6 +16,13 @@ import (
 // maxReport is the largest policy report that is read, in bytes.
 const maxReport = 16 << 10
 
+// reportedByBrowser reports whether a browser sent a policy report of one of the origin's own documents, which had a
+// session to be there at all. Firefox sends reports without cookies, so they cannot be asked for.
+func reportedByBrowser(r *http.Request, origin string) bool {
+	dest, once := single(r.Header, "Sec-Fetch-Dest")
+	return once && dest == "report" && r.Header.Get("Sec-Fetch-Site") == "same-origin" && r.Header.Get("Origin") == origin
+}
+
 // report takes a browser's report of something that the policy kept a page from. A page can send any report it
 // likes, so what it says is only counted as "refused", under a permission in canonical form.
 func (g *Gateway) report(w http.ResponseWriter, r *http.Request, s *site) {

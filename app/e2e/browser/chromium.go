@@ -82,7 +82,8 @@ var enable = []struct {
 
 func (c *chromium) open(ctx context.Context) (string, error) {
 	var made struct{ TargetID string }
-	if err := c.wire.call(ctx, "", "Target.createTarget", map[string]any{"url": "about:blank"}, &made); err != nil {
+	// A window, since a tab in the background draws nothing, and what is not drawn is not fetched.
+	if err := c.wire.call(ctx, "", "Target.createTarget", map[string]any{"url": "about:blank", "newWindow": true}, &made); err != nil {
 		return "", err
 	}
 	var attached struct{ SessionID string }
