@@ -16,6 +16,14 @@ import (
 // maxReport is the largest policy report that is read, in bytes.
 const maxReport = 16 << 10
 
+// reports reports whether a browser says that it sends a policy report of the origin's own page. Firefox sends those
+// without cookies.
+func reports(r *http.Request) bool {
+	site, once := single(r.Header, "Sec-Fetch-Site")
+	dest, only := single(r.Header, "Sec-Fetch-Dest")
+	return once && only && r.Method == http.MethodPost && site == "same-origin" && dest == "report"
+}
+
 // report takes a browser's report of something that the policy kept a page from. A page can send any report it
 // likes, so what it says is only counted as "refused", under a permission in canonical form.
 func (g *Gateway) report(w http.ResponseWriter, r *http.Request, s *site) {

@@ -82,7 +82,8 @@ var enable = []struct {
 
 func (c *chromium) open(ctx context.Context) (string, error) {
 	var made struct{ TargetID string }
-	if err := c.wire.call(ctx, "", "Target.createTarget", map[string]any{"url": "about:blank"}, &made); err != nil {
+	// A window, since a tab in the background draws nothing, and what is not drawn is not fetched.
+	if err := c.wire.call(ctx, "", "Target.createTarget", map[string]any{"url": "about:blank", "newWindow": true}, &made); err != nil {
 		return "", err
 	}
 	var attached struct{ SessionID string }
@@ -154,6 +155,7 @@ func (c *chromium) on(e event) {
 		delete(c.parents, p.SessionID)
 		delete(c.worlds, p.SessionID)
 		c.mu.Unlock()
+		c.wire.drop(p.SessionID)
 	case "Runtime.executionContextCreated":
 		if p.Context.AuxData.IsDefault {
 			c.mu.Lock()
@@ -293,7 +295,9 @@ func (c *chromium) frames(ctx context.Context, id string) ([]frame, error) {
 	var all []frame
 	var errs []error
 	for _, w := range within {
-		url, err := c.evalIn(ctx, w.session, w.unique, "location.href", false)
+		one, cancel := context.WithTimeout(ctx, time.Second) // a frame that shows an error page may never answer
+		url, err := c.evalIn(one, w.session, w.unique, "location.href", false)
+		cancel()
 		if err != nil {
 			errs = append(errs, err)
 			continue

@@ -159,7 +159,8 @@ func (f *firefox) on(e event) {
 
 func (f *firefox) open(ctx context.Context) (string, error) {
 	var made struct{ Context string }
-	err := f.wire.call(ctx, "", "browsingContext.create", map[string]any{"type": "tab"}, &made)
+	// A window, since a tab in the background draws nothing, and what is not drawn is not fetched.
+	err := f.wire.call(ctx, "", "browsingContext.create", map[string]any{"type": "window"}, &made)
 	return made.Context, err
 }
 

@@ -75,9 +75,10 @@ type outcome struct {
 }
 
 // run evaluates an expression, which may be a promise. It runs in a task of its own: within the protocols' own call
-// browsers lift some of a page's restrictions (eval under a policy that refuses it).
+// browsers lift some of a page's restrictions (eval under a policy that refuses it). Not by a timer, which a tab in
+// the background gets once a second.
 func (p *Page) run(ctx context.Context, expression string, activated bool) (outcome, error) {
-	const wrapped = `(async () => { await new Promise((ok) => setTimeout(ok)); try { return JSON.stringify({value: await (%s)}) } catch (e) { return JSON.stringify({thrown: String(e)}) } })()`
+	const wrapped = `(async () => { await new Promise((ok) => { const c = new MessageChannel(); c.port1.onmessage = ok; c.port2.postMessage(0) }); try { return JSON.stringify({value: await (%s)}) } catch (e) { return JSON.stringify({thrown: String(e)}) } })()`
 	text, err := p.b.driver.eval(ctx, p.id, fmt.Sprintf(wrapped, expression), activated)
 	if err != nil {
 		return outcome{}, err
@@ -212,4 +213,27 @@ func (p *Page) Screenshot() []byte {
 		p.t.Fatalf("%s: screenshot: %v", p.b.Kind, err)
 	}
 	return png
+}
+
+// At waits until the page itself, or a frame in it, is at an address that begins so, and returns that.
+func (p *Page) At(prefix string) *Page {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		here, err := p.b.driver.eval(ctx, p.id, "location.href", false)
+		if err == nil && strings.HasPrefix(here, prefix) {
+			return p
+		}
+		all, _ := p.b.driver.frames(ctx, p.id)
+		for _, f := range all {
+			if strings.HasPrefix(f.url, prefix) {
+				return &Page{b: p.b, t: p.t, id: f.id}
+			}
+		}
+		if ctx.Err() != nil {
+			p.t.Fatalf("%s: nothing at %s: the tab is at %s (%v), its frames %v", p.b.Kind, prefix, here, err, all)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 }
