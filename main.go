@@ -86,6 +86,7 @@ func runAgent(ctx context.Context, product app.Product, o cli.AgentOptions) (err
 		Deno: programs.Deno, RuntimeSHA256: deno.SHA256, Launcher: programs.Launcher,
 		SocketDir: place.Instances, EntryDir: filepath.Join(place.Home, "entry"), Egress: egress.Options{Resolve: resolve}, Logger: log,
 		OnEgress:  func(id string, e egress.Event) { a.Egress(id, e) },
+		OnUse:     func(id string, u sandbox.Use) { a.Reported(id, u) },
 		OnMessage: func(id string, m sandbox.Message) sandbox.Message { return a.Message(id, m) },
 		LoadFact:  app.LoadFact(db), SaveFact: app.SaveFact(db, log),
 	})

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -133,7 +134,17 @@ func (a *App) Attach(front FrontDoor) {
 	a.tasks.Go(a.janitor)
 	a.tasks.Go(a.restLoop)
 	a.tasks.Go(a.banners)
+	if slices.ContainsFunc(all, func(in *installed) bool { return in.manifest.Serve.Mode == bundle.ModeServer }) {
+		a.tasks.Go(a.warm)
+	}
 	a.desktop.start(a.opts.Desktop, a.opts.Tray)
+}
+
+// warm does before the first visit what it would wait for. What fails here is told when an app is opened.
+func (a *App) warm() {
+	if err := a.sandbox.Warm(a.ctx); err != nil && a.ctx.Err() == nil {
+		a.log.Warn("the first app will take longer to start", "err", err)
+	}
 }
 
 // tombstones tells the front door of apps that were removed lately, so that browsers forget their pages.
@@ -281,18 +292,21 @@ type installed struct {
 	lifecycle sync.Mutex
 
 	// Guarded by App.mu.
-	rec      store.Install
-	manifest *bundle.Manifest
-	session  map[permission.Permission]permission.Grant // answers for this session only
-	insist   bool                                       // the user starts it although a required row is refused
-	inst     *sandbox.Instance
-	leases   *leases         // of inst
-	noted    <-chan struct{} // closed when the end of inst is recorded
-	starting bool
-	failures uint64 // failed starts so far, and why the last one failed: whoever waited for it shares its outcome
-	failure  error
-	last     *ending // how it last ended, when that was not wished
-	deaths   []time.Time
+	rec       store.Install
+	manifest  *bundle.Manifest
+	session   map[permission.Permission]permission.Grant // answers for this session only
+	insist    bool                                       // the user starts it although a required row is refused
+	inst      *sandbox.Instance
+	leases    *leases         // of inst
+	noted     <-chan struct{} // closed when the end of inst is recorded
+	run       *run            // the last launch in the history; nil before the first
+	starting  bool
+	failures  uint64 // failed starts so far, and why the last one failed: whoever waited for it shares its outcome
+	failure   error
+	dueAt     time.Time // its schedule need not be looked at before; see wakeScheduled
+	scheduled bool      // its schedule's handler runs
+	last      *ending   // how it last ended, when that was not wished
+	deaths    []time.Time
 }
 
 // ending is an end that nobody wished, kept for host pages and for the state.

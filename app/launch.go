@@ -49,6 +49,7 @@ func (a *App) Open(ctx context.Context, in control.Open) (control.OpenResult, er
 	if err != nil {
 		return control.OpenResult{}, fmt.Errorf("make a link: %w", err)
 	}
+	a.untilRecorded(app)
 	out := control.OpenResult{ID: app.rec.AppID, URL: url, AppURL: appURL, Origin: a.front.Origin(app.id), State: control.StateRunning}
 	if up.inst != nil {
 		out.PID = up.inst.PID()
@@ -70,7 +71,7 @@ func (a *App) grantNamed(app *installed, names []string) error {
 			return control.NewError(control.ExitUsage, "path_needed", text+" needs a path.",
 				fmt.Sprintf("Run “paddock grant %s %s --path DIR”.", app.rec.AppID, text), nil)
 		}
-		grants = append(grants, permission.Grant{Permission: r.Permission, Decision: permission.Allow, Lifetime: permission.Always, Access: r.Access, At: a.now(), By: permission.ByCLI})
+		grants = append(grants, permission.Grant{Permission: r.Permission, Decision: permission.Allow, Lifetime: permission.Always, Access: r.Access, Schedule: r.Schedule, At: a.now(), By: permission.ByCLI})
 	}
 	if len(grants) == 0 {
 		return nil
@@ -223,10 +224,7 @@ func (a *App) start(ctx context.Context, app *installed) (upstream, error) {
 		a.mu.Unlock()
 	}()
 	began := a.now()
-	run, err := a.store.StartRun(app.id, store.Run{StartedAt: began})
-	if err != nil {
-		return upstream{}, fmt.Errorf("record the launch: %w", err)
-	}
+	run := a.recordStart(app, began)
 	launch, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	stop := context.AfterFunc(a.ctx, cancel)
@@ -237,8 +235,9 @@ func (a *App) start(ctx context.Context, app *installed) (upstream, error) {
 		return upstream{}, startError(app, err)
 	}
 	noted := make(chan struct{})
-	background := spec.Allow.Has(permission.Permission{Kind: permission.Background})
-	up := upstream{inst, newLeases(inst, background, a.now, a.changed)}
+	up := upstream{inst, newLeases(inst, staysAwake(app.manifest, spec.Allow), a.now, a.changed)}
+	p := inst.Phases()
+	a.log.Debug("started", "app", app.rec.AppID, "prepare", p.Prepare, "fork", p.Fork, "walls", p.Walls, "listening", p.Listening, "ready", p.Ready)
 	a.mu.Lock()
 	app.inst, app.leases, app.noted, app.last = up.inst, up.leases, noted, nil
 	a.pids[inst.PID()] = true
@@ -248,7 +247,7 @@ func (a *App) start(ctx context.Context, app *installed) (upstream, error) {
 	return up, nil
 }
 
-func (a *App) recordFailedStart(app *installed, run uint64, began time.Time, err error) {
+func (a *App) recordFailedStart(app *installed, run *run, began time.Time, err error) {
 	ended := a.now()
 	rec := store.Run{StartedAt: began, EndedAt: &ended, Reason: string(sandbox.StartFailed), Tail: err.Error()}
 	var se *sandbox.StartError
@@ -262,9 +261,7 @@ func (a *App) recordFailedStart(app *installed, run uint64, began time.Time, err
 			rec.Breach = storeBreach(se.Exit.Breach)
 		}
 	}
-	if e := a.store.EndRun(app.id, run, rec); e != nil {
-		a.log.Error("record the failed start", "app", app.rec.AppID, "err", e)
-	}
+	a.recordEnd(app, run, rec, nil)
 	end := &ending{state: control.StateFailed, title: app.rec.Name + " did not start", text: startError(app, err).Message, at: ended}
 	if rec.Breach != nil {
 		end.state, end.title, end.text = control.StateOverBudget, app.rec.Name+" was stopped", breachText(rec.Breach)
@@ -291,6 +288,10 @@ func (a *App) specFor(app *installed, res permission.Resolution, grants []permis
 	if err != nil {
 		return sandbox.Spec{}, err
 	}
+	require, err := a.requiredWalls()
+	if err != nil {
+		return sandbox.Spec{}, err
+	}
 	origin := a.front.Origin(app.id)
 	return sandbox.Spec{
 		ID: app.id, AppDir: p.Code, DataDir: p.Data, RuntimeDir: p.Runtime, LogDir: p.Log,
@@ -300,7 +301,7 @@ func (a *App) specFor(app *installed, res permission.Resolution, grants []permis
 			MemoryBytes: budget.MemoryBytes, CPUPercent: budget.CPUPercent, DiskBytes: budget.DiskBytes,
 			Workers: app.rec.Workers, StartTimeout: time.Duration(m.Serve.ReadyTimeout) * time.Second,
 		},
-		Location: origin + "/",
+		Location: origin + "/", Require: require,
 		Facts: map[string]string{
 			"PADDOCK_APP_ID": app.rec.AppID, "PADDOCK_APP_VERSION": app.rec.Version, "PADDOCK_ORIGIN": origin, "PADDOCK_VERSION": a.opts.Product.Version,
 		},
@@ -342,7 +343,7 @@ func (a *App) slots(requests []permission.Request, allow permission.Set, grants 
 
 // await takes note of an instance's end: first for those who ask next, then for the history. noted is closed
 // when all is written, and nobody starts the app again or tells of its end before that.
-func (a *App) await(app *installed, inst *sandbox.Instance, run uint64, noted chan<- struct{}) {
+func (a *App) await(app *installed, inst *sandbox.Instance, run *run, noted chan<- struct{}) {
 	defer close(noted)
 	<-inst.Done()
 	exit := inst.Exit()
@@ -367,12 +368,8 @@ func (a *App) await(app *installed, inst *sandbox.Instance, run uint64, noted ch
 	if notice != nil { // before the history, so that whoever sees the end there finds the notice
 		a.notify(*notice, app.id)
 	}
-	if err := a.store.EndRun(app.id, run, rec); err != nil {
-		a.log.Error("record an app's end", "app", id, "err", err)
-	}
-	if err := a.store.SetDiskUse(app.id, inst.Usage().DiskBytes); err != nil {
-		a.log.Error("record the disk use", "app", id, "err", err)
-	}
+	disk := inst.Usage().DiskBytes
+	a.recordEnd(app, run, rec, &disk)
 }
 
 // unwished is what to keep and to tell of an end that the user did not ask for; nil of one that they did.

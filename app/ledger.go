@@ -8,13 +8,16 @@ import (
 	"time"
 
 	"paddock/app/control"
+	"paddock/sandbox"
 	"paddock/sandbox/egress"
 	"paddock/store"
 )
 
-// maxLedger bounds the entries that wait for the next flush. An app that asks for ever new hosts costs
-// itself its detail, not the host its memory: what does not fit is counted under one entry per app.
-const maxLedger = 4096
+// maxLedger bounds the entries of one app that wait for the next flush. An app that asks for ever new hosts
+// costs itself its detail, not the host its memory, nor another app its own: what does not fit is counted
+// under one entry. What an app reports about itself gets at most half of the places, so that it cannot
+// crowd out what is known of it.
+const maxLedger = 256
 
 // overflow stands for the permissions that did not fit, and for requests that name none.
 const overflow = "net:(more)"
@@ -24,44 +27,76 @@ const overflow = "net:(more)"
 type ledger struct {
 	app *App
 	mu  sync.Mutex
-	sum map[ledgerKey]*store.Activity
+	sum map[string]map[ledgerKey]*store.Activity // by install
 }
 
 type ledgerKey struct {
-	install, side, perm string
-	allowed             bool
+	side, perm        string
+	allowed, reported bool
 }
 
-func newLedger(a *App) *ledger { return &ledger{app: a, sum: map[ledgerKey]*store.Activity{}} }
+func newLedger(a *App) *ledger {
+	return &ledger{app: a, sum: map[string]map[ledgerKey]*store.Activity{}}
+}
 
-func (l *ledger) add(install, side, perm string, allowed bool, in, out int64) {
-	if perm == "" {
-		perm = overflow
+// deed is one use of a permission, or several that are told at once.
+type deed struct {
+	side     string // sideProcess or sidePage
+	perm     string
+	allowed  bool
+	reported bool // by the app itself
+	count    int64
+	in, out  int64 // bytes
+}
+
+const (
+	sideProcess = "process"
+	sidePage    = "page"
+)
+
+func (l *ledger) add(install string, d deed) {
+	if d.perm == "" {
+		d.perm = overflow
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	k := ledgerKey{install, side, perm, allowed}
-	if _, ok := l.sum[k]; !ok && len(l.sum) >= maxLedger {
+	sum := l.sum[install]
+	if sum == nil {
+		sum = map[ledgerKey]*store.Activity{}
+		l.sum[install] = sum
+	}
+	k := ledgerKey{d.side, d.perm, d.allowed, d.reported}
+	places := maxLedger
+	if d.reported {
+		places /= 2
+	}
+	if _, ok := sum[k]; !ok && len(sum) >= places {
 		k.perm = overflow
 	}
-	e := l.sum[k]
+	e := sum[k]
 	if e == nil {
-		outcome := "refused"
-		if allowed {
-			outcome = "allowed"
+		outcome := store.OutcomeRefused
+		if d.allowed {
+			outcome = store.OutcomeAllowed
 		}
-		e = &store.Activity{Permission: k.perm, Outcome: outcome, Side: side}
-		l.sum[k] = e
+		e = &store.Activity{Permission: k.perm, Outcome: outcome, Side: d.side, Reported: d.reported}
+		sum[k] = e
 	}
 	e.At = l.app.now()
-	e.Count++
-	e.BytesIn += in
-	e.BytesOut += out
+	e.Count += d.count
+	e.BytesIn += d.in
+	e.BytesOut += d.out
 }
 
 // Egress takes note of one outgoing request of an app. It is the supervisor's callback.
 func (a *App) Egress(install string, e egress.Event) {
-	a.ledger.add(install, "process", e.Permission, e.Allowed, e.BytesIn, e.BytesOut)
+	a.ledger.add(install, deed{side: sideProcess, perm: e.Permission, allowed: e.Allowed, count: 1, in: e.BytesIn, out: e.BytesOut})
+}
+
+// Reported takes note of what an app's runtime says that it used or tried. It is the supervisor's callback. The app
+// can write there what it likes, so this is shown and never counted as use: see store.Activity.
+func (a *App) Reported(install string, u sandbox.Use) {
+	a.ledger.add(install, deed{side: sideProcess, perm: u.Permission, allowed: u.Allowed, reported: true, count: u.Count})
 }
 
 func (l *ledger) run() {
@@ -82,14 +117,14 @@ func (l *ledger) run() {
 func (l *ledger) flush() error {
 	l.mu.Lock()
 	sum := l.sum
-	l.sum = map[ledgerKey]*store.Activity{}
+	l.sum = map[string]map[ledgerKey]*store.Activity{}
 	l.mu.Unlock()
-	byApp := map[string][]store.Activity{}
-	for k, e := range sum {
-		byApp[k.install] = append(byApp[k.install], *e)
-	}
 	var errs []error
-	for install, all := range byApp {
+	for install, entries := range sum {
+		all := make([]store.Activity, 0, len(entries))
+		for _, e := range entries {
+			all = append(all, *e)
+		}
 		// An app that was purged meanwhile has no place for its entries any more.
 		if err := l.app.store.AddActivity(install, all...); err != nil && !errors.Is(err, store.ErrNotFound) {
 			errs = append(errs, fmt.Errorf("store the activity of %s: %w", install, err))
@@ -117,7 +152,7 @@ func (a *App) Activity(_ context.Context, in control.ActivityQuery) ([]control.A
 	}
 	out := make([]control.Activity, 0, len(all))
 	for _, e := range all {
-		out = append(out, control.Activity{At: e.At, Permission: e.Permission, Outcome: e.Outcome, Count: e.Count, BytesIn: e.BytesIn, BytesOut: e.BytesOut, Side: e.Side})
+		out = append(out, control.Activity{At: e.At, Permission: e.Permission, Outcome: e.Outcome, Count: e.Count, BytesIn: e.BytesIn, BytesOut: e.BytesOut, Side: e.Side, Reported: e.Reported})
 	}
 	return out, nil
 }

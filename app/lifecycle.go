@@ -77,11 +77,13 @@ func (a *App) Restart(ctx context.Context, in control.AppRef) error {
 		return nil
 	}
 	_, err = a.start(ctx, app)
+	a.untilRecorded(app)
 	return err
 }
 
 // applyNow makes a changed set of rights true at once: page headers first, then the running process, which
-// is restarted with exactly the new flags. Requests are held meanwhile and sessions kept.
+// is restarted with exactly the new flags. Requests are held meanwhile and sessions kept. It returns when the app runs
+// again.
 func (a *App) applyNow(app *installed) error {
 	a.front.Set(a.doorEntry(app))
 	app.lifecycle.Lock()
@@ -95,14 +97,48 @@ func (a *App) applyNow(app *installed) error {
 	return a.relaunchLocked(a.ctx, app)
 }
 
-// relaunchLocked restarts a running app with its present answers, quickly. The caller holds app.lifecycle.
-// When a required row is gone now, the app stays stopped: that is what the user wanted.
-func (a *App) relaunchLocked(ctx context.Context, app *installed) error {
-	grace, cancel := context.WithTimeout(ctx, narrowGrace)
-	defer cancel()
-	if err := a.endLocked(grace, app); err != nil {
+// takeNow is applyNow for a right that was taken away. It returns when the process that had it is gone: that is what
+// must not take longer than a second, whatever the machine is busy with. The app starts again behind it.
+func (a *App) takeNow(app *installed) error {
+	a.front.Set(a.doorEntry(app))
+	app.lifecycle.Lock()
+	a.mu.Lock()
+	inst := app.inst
+	a.mu.Unlock()
+	if inst == nil {
+		app.lifecycle.Unlock()
+		return nil
+	}
+	if err := a.endQuickly(a.ctx, app); err != nil {
+		app.lifecycle.Unlock()
 		return err
 	}
+	a.tasks.Go(func() {
+		defer app.lifecycle.Unlock() // held all the while, so that requests wait for the new process
+		if err := a.startAgain(a.ctx, app); err != nil && a.ctx.Err() == nil {
+			a.log.Warn("start with fewer rights", "app", app.rec.AppID, "err", err)
+		}
+	})
+	return nil
+}
+
+// relaunchLocked restarts a running app with its present answers, quickly. The caller holds app.lifecycle.
+func (a *App) relaunchLocked(ctx context.Context, app *installed) error {
+	if err := a.endQuickly(ctx, app); err != nil {
+		return err
+	}
+	return a.startAgain(ctx, app)
+}
+
+func (a *App) endQuickly(ctx context.Context, app *installed) error {
+	grace, cancel := context.WithTimeout(ctx, narrowGrace)
+	defer cancel()
+	return a.endLocked(grace, app)
+}
+
+// startAgain starts an app that was running. When a required row is gone now, it stays stopped: that is what the user
+// wanted. The caller holds app.lifecycle.
+func (a *App) startAgain(ctx context.Context, app *installed) error {
 	if err := a.consent(ctx, app, false); err != nil {
 		return nil //nolint:nilerr // the state says needs_permission
 	}

@@ -131,7 +131,10 @@ func (a *App) Decide(_ context.Context, in control.Decide) error {
 		return control.NewError(control.ExitUsage, "bad_request", fmt.Sprintf("%q is no decision.", in.Decision), "Use allow, deny or ask.", nil)
 	}
 	a.changed()
-	return a.applyNow(app)
+	if in.Decision == control.DecideAllow {
+		return a.applyNow(app)
+	}
+	return a.takeNow(app)
 }
 
 // pickedPath checks what a person picked for a file slot. Links are resolved now and again at each launch.
@@ -325,6 +328,7 @@ func (a *App) History(_ context.Context, in control.AppRef) ([]control.Run, erro
 	if err != nil {
 		return nil, err
 	}
+	a.untilRecorded(app)
 	runs, err := a.store.Runs(app.id)
 	if err != nil {
 		return nil, fmt.Errorf("read the history: %w", err)

@@ -126,5 +126,5 @@ func (a *App) Act(ctx context.Context, install, action string) error {
 
 // Used takes note of what a page used or was refused.
 func (a *App) Used(install, side, perm string, allowed bool) {
-	a.ledger.add(install, side, perm, allowed, 0, 0)
+	a.ledger.add(install, deed{side: side, perm: perm, allowed: allowed, count: 1})
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -193,23 +192,20 @@ func TestHostAddresses(t *testing.T) {
 		text, err := tryAsk(t.Context(), in, "/")
 		return err == nil && text == "app prompt"
 	})
-	for path, want := range map[string]int{"/.paddock/ready": 200, "/.paddock/host": 405, "/.paddock/": 404, "/.paddock/x?y": 404} {
-		status, text, err := in.get(t.Context(), in.paths.Socket, path)
-		if err != nil || status != want || strings.Contains(text, "app") {
-			t.Errorf("%s: %d %q %v, want %d", path, status, text, err, want)
+	for _, c := range []struct {
+		method, path string
+		want         int
+	}{
+		{"GET", "/.paddock/ready", 200},
+		{"GET", "/.paddock/host", 409}, // a second holder
+		{"PUT", "/.paddock/host", 405},
+		{"GET", "/.paddock/", 404},
+		{"GET", "/.paddock/x?y", 404},
+	} {
+		status, text, err := in.do(t.Context(), in.paths.Socket, c.method, c.path, nil)
+		if err != nil || status != c.want || strings.Contains(text, "app") {
+			t.Errorf("%s %s: %d %q %v, want %d", c.method, c.path, status, text, err, c.want)
 		}
-	}
-	conn, err := net.Dial("unix", in.paths.Socket)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close() }()
-	if _, err := fmt.Fprint(conn, "POST /.paddock/host HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"); err != nil {
-		t.Fatal(err)
-	}
-	answer := make([]byte, 12)
-	if _, err := conn.Read(answer); err != nil || string(answer) != "HTTP/1.1 409" {
-		t.Errorf("a second holder got %q, %v", answer, err)
 	}
 }
 

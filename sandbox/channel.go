@@ -2,13 +2,13 @@ package sandbox
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/http/httputil"
-	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -16,13 +16,17 @@ import (
 
 // Bounds on the host channel: the lines come from the app.
 const (
-	maxMessageBytes = 4 << 10
-	maxPending      = 8  // questions being answered at once
-	messagesPerS    = 50 // sustained; as many may come at once
+	maxMessageBytes = 8 << 10   // the entry module sends no longer ones
+	maxBatchBytes   = 512 << 10 // of one answer to the waiting request: 64 questions at most
+	maxPending      = 8         // questions being answered at once
+	messagesPerS    = 50        // sustained; as many may come at once
 )
 
-// openChannel holds one request open through which the app asks and the host answers. The entry module waits for it
-// before it loads the app. That it breaks later is the app's loss only.
+// hostPath is where the entry module talks to the host: GET waits for questions, POST brings an answer.
+const hostPath = "/.paddock/host"
+
+// openChannel keeps one request waiting at the entry module, through which the app asks. The app loads meanwhile, and
+// what it asks before waits there. That the channel breaks is the app's loss only.
 func (in *Instance) openChannel() {
 	if in.sup.options.OnMessage == nil {
 		return
@@ -33,10 +37,10 @@ func (in *Instance) openChannel() {
 		return // it has ended and nobody would wait for the goroutine any more
 	}
 	in.helper.Go(func() {
-		conn, err := retry(in.ctx, func() (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(in.ctx, "unix", in.paths.Socket)
-		})
+		if in.untilListening(in.ctx) != nil {
+			return
+		}
+		conn, err := retry(in.ctx, func() (net.Conn, error) { return dialUnix(in.ctx, in.paths.Socket) })
 		if err != nil {
 			return // the process has ended
 		}
@@ -48,58 +52,35 @@ func (in *Instance) openChannel() {
 
 func (in *Instance) holdChannel(conn net.Conn) error {
 	defer func() { _ = conn.Close() }()
-	stop := make(chan struct{})
-	defer close(stop)
-	in.helper.Go(func() {
-		select {
-		case <-in.ctx.Done():
-			_ = conn.Close()
-		case <-stop:
-		}
-	})
-	// Written by hand because both directions stay open: HTTP/1.1 allows it, net/http's client does not promise it.
-	_, err := io.WriteString(conn, "POST /.paddock/host HTTP/1.1\r\nHost: paddock.invalid\r\n"+
-		"Content-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
-	if err != nil {
-		return err
-	}
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d", response.StatusCode)
-	}
-	reply := &replies{conn: conn, to: httputil.NewChunkedWriter(conn)}
-	return in.readMessages(response.Body, reply)
-}
-
-// replies writes answers, one at a time.
-type replies struct {
-	mu   sync.Mutex
-	conn net.Conn
-	to   io.Writer
-}
-
-func (r *replies) send(m Message) error {
-	line, err := json.Marshal(m)
-	if err != nil {
-		return err
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_ = r.conn.SetWriteDeadline(time.Now().Add(10 * time.Second)) // an app that does not read its answers
-	_, err = r.to.Write(append(line, '\n'))
-	return err
-}
-
-// readMessages answers questions until the stream ends, a few at a time.
-func (in *Instance) readMessages(from io.Reader, to *replies) error {
-	scanner := bufio.NewScanner(from)
-	scanner.Buffer(make([]byte, 0, 1024), maxMessageBytes)
+	stop := context.AfterFunc(in.ctx, func() { _ = conn.Close() })
+	defer stop()
 	limit := rate.NewLimiter(messagesPerS, messagesPerS)
 	pending := make(chan struct{}, maxPending)
+	from := bufio.NewReader(conn)
+	for {
+		if _, err := io.WriteString(conn, "GET "+hostPath+" HTTP/1.1\r\nHost: paddock.invalid\r\n\r\n"); err != nil {
+			return err
+		}
+		response, err := http.ReadResponse(from, nil)
+		if err != nil {
+			return err
+		}
+		if response.StatusCode != http.StatusOK {
+			return fmt.Errorf("status %d", response.StatusCode)
+		}
+		if err := in.readMessages(io.LimitReader(response.Body, maxBatchBytes), limit, pending); err != nil {
+			return err
+		}
+		if err := response.Body.Close(); err != nil {
+			return err
+		}
+	}
+}
+
+// readMessages takes one batch of questions. They are answered a few at a time.
+func (in *Instance) readMessages(from io.Reader, limit *rate.Limiter, pending chan struct{}) error {
+	scanner := bufio.NewScanner(from)
+	scanner.Buffer(make([]byte, 0, 1024), maxMessageBytes)
 	for scanner.Scan() {
 		if err := limit.Wait(in.ctx); err != nil {
 			return err
@@ -108,19 +89,18 @@ func (in *Instance) readMessages(from io.Reader, to *replies) error {
 		if json.Unmarshal(scanner.Bytes(), &m) != nil || m.ID <= 0 {
 			continue
 		}
-		answer := Message{ID: m.ID, Kind: m.Kind}
+		refusal := ""
 		if m.Kind != "permissions.query" && m.Kind != "permissions.request" {
-			answer.Error = "unknown question"
-			if err := to.send(answer); err != nil {
-				return err
+			refusal = "unknown question"
+		} else {
+			select {
+			case pending <- struct{}{}:
+			default:
+				refusal = "too many questions at once: wait for the answers first"
 			}
-			continue
 		}
-		select {
-		case pending <- struct{}{}:
-		default:
-			answer.Error = "too many questions at once: wait for the answers first"
-			if err := to.send(answer); err != nil {
+		if refusal != "" { // the app takes this before it is heard again
+			if err := in.tell(Message{ID: m.ID, Kind: m.Kind, Error: refusal}); err != nil {
 				return err
 			}
 			continue
@@ -129,8 +109,48 @@ func (in *Instance) readMessages(from io.Reader, to *replies) error {
 			defer func() { <-pending }()
 			answer := in.sup.options.answer(in.ctx, in.spec.ID, m)
 			answer.ID, answer.Kind = m.ID, m.Kind
-			_ = to.send(answer)
+			_ = in.tell(answer)
 		}()
 	}
 	return scanner.Err()
+}
+
+// tell brings the app an answer. It waits for as long as the app is frozen or busy, or until it ends.
+func (in *Instance) tell(m Message) error {
+	text, err := json.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("write an answer for the app: %w", err)
+	}
+	status, _, err := in.do(in.ctx, in.paths.Socket, http.MethodPost, hostPath, text)
+	if err == nil && status != http.StatusOK {
+		err = fmt.Errorf("status %d", status)
+	}
+	return err
+}
+
+// ErrNoHandler says that the app does not listen to its schedule.
+var ErrNoHandler = errors.New("the app has no paddock.onSchedule handler")
+
+// Scheduled tells the app that a time of its schedule has come, and returns when its handler has ended. ctx ends the
+// waiting and not the handler.
+func (in *Instance) Scheduled(ctx context.Context, at time.Time) error {
+	text, err := json.Marshal(struct {
+		Kind string    `json:"kind"`
+		At   time.Time `json:"at"`
+	}{"schedule", at})
+	if err != nil {
+		return fmt.Errorf("write a time for the app: %w", err)
+	}
+	status, answer, err := in.do(ctx, in.paths.Socket, http.MethodPost, hostPath, text)
+	switch {
+	case in.ctx.Err() != nil:
+		return errEnded
+	case err != nil:
+		return fmt.Errorf("the app's handler did not end: %w", errors.Join(ctx.Err(), err))
+	case status == http.StatusNotFound:
+		return ErrNoHandler
+	case status != http.StatusOK:
+		return errors.New(printable(answer))
+	}
+	return nil
 }

@@ -103,6 +103,9 @@ func (s Spec) environment(p Paths) []string {
 		// Deno's fetch then speaks to the egress proxy in absolute form, over this socket and nothing else.
 		env = append(env, "HTTP_PROXY=unix:"+p.Proxy, "HTTPS_PROXY=unix:"+p.Proxy)
 	}
+	if p.Audit != "" {
+		env = append(env, "DENO_AUDIT_PERMISSIONS="+p.Audit)
+	}
 	for _, name := range s.sortedFacts() {
 		env = append(env, name+"="+s.Facts[name])
 	}
@@ -114,7 +117,7 @@ func (s Spec) entryConfig(p Paths, channel bool) entry.Config {
 	app := url.URL{Scheme: "file", Path: filepath.ToSlash(filepath.Join(s.AppDir, s.Entry))}
 	c := entry.Config{
 		Socket: p.Socket, NodeSocket: p.NodeSocket, App: app.String(), Data: s.DataDir, Port: appPort, Channel: channel,
-		NodeOS: p.NodeSocket != "", Memory: s.Budget.WithDefaults().MemoryBytes,
+		NodeOS: p.NodeSocket != "", Proxy: p.Proxy, NodeClient: p.NodeClient, Memory: s.Budget.WithDefaults().MemoryBytes,
 		Sys: s.Allow.Diff(s.Deny).SysNames(), Slots: map[string]entry.Slot{},
 	}
 	if c.Sys == nil {

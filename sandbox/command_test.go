@@ -72,6 +72,7 @@ func TestGoldenPlans(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			paths = paths.withAudit()
 			paths.Entry.Dir, paths.Entry.Entry = "/home/u/p/entry/HASH", "/home/u/p/entry/HASH/entry.js"
 			command, err := Plan(o, spec, paths)
 			if err != nil {

@@ -11,25 +11,27 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
-
-	"paddock/sandbox/wall"
 )
 
-// realLauncher, beside a copy of the test program, holds the path of paddock-launch. The copy then stands in for it.
-const realLauncher = "real-launcher"
+// Beside a copy of the test program that stands in for paddock-launch: the path of that, and what to do before.
+const (
+	realLauncher = "real-launcher"
+	standInFor   = "stand-in"
+
+	listenedTo = "listened to" // a filter with a listener is there already
+	powerless  = "powerless"   // no capabilities in the new user namespace
+)
 
 func init() {
 	if os.Args[0] != "paddock-launch" {
 		return
 	}
-	runtime.LockOSThread() // a filter belongs to a thread, and execve keeps this one
-	fmt.Fprintln(os.Stderr, "stand-in for paddock-launch:", behindAnotherListener())
+	runtime.LockOSThread() // a filter belongs to a thread, and so do capabilities; execve keeps this one
+	fmt.Fprintln(os.Stderr, "stand-in for paddock-launch:", actAsLauncher())
 	os.Exit(126)
 }
 
-// behindAnotherListener becomes paddock-launch as it is in a container whose manager answers system calls: the kernel
-// allows one listener for each process and its children.
-func behindAnotherListener() error {
+func actAsLauncher() error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -38,24 +40,30 @@ func behindAnotherListener() error {
 	if err != nil {
 		return err
 	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+	part, err := os.ReadFile(filepath.Join(filepath.Dir(self), standInFor))
+	if err != nil {
 		return err
 	}
-	allow := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW}
-	program := unix.SockFprog{Len: 1, Filter: &allow}
-	listener, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
-		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&program)))
-	if errno != 0 {
-		return errno
+	switch string(part) {
+	case listenedTo:
+		err = behindAnotherListener()
+	case powerless:
+		var none [2]unix.CapUserData
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		err = errors.Join(unix.Prctl(unix.PR_SET_SECUREBITS, 1, 0, 0, 0), // root is nobody special at the next execve
+			unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), unix.Capset(&header, &none[0]))
+	default:
+		err = fmt.Errorf("no part %q", part)
 	}
-	if _, err := unix.FcntlInt(listener, unix.F_SETFD, 0); err != nil { // it must outlive this execve
+	if err != nil {
 		return err
 	}
 	return unix.Exec(string(path), os.Args, nil)
 }
 
-// Where the agent cannot answer for connects the app still has its way out, and the report names what that leaves open.
-func TestWithoutTheRedirect(t *testing.T) {
+// standIn is the path of a launcher that plays the part before it becomes the real one.
+func standIn(t *testing.T, part string) string {
+	t.Helper()
 	dir := t.TempDir()
 	self, err := os.Executable()
 	if err != nil {
@@ -66,12 +74,33 @@ func TestWithoutTheRedirect(t *testing.T) {
 		t.Fatal(err)
 	}
 	launcher := filepath.Join(dir, "paddock-launch")
-	if err := os.WriteFile(launcher, text, 0o755); err != nil {
+	if err := errors.Join(os.WriteFile(launcher, text, 0o755), os.WriteFile(filepath.Join(dir, standInFor), []byte(part), 0o644),
+		os.WriteFile(filepath.Join(dir, realLauncher), []byte(launcherForTest(t)), 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, realLauncher), []byte(launcherForTest(t)), 0o644); err != nil {
-		t.Fatal(err)
+	return launcher
+}
+
+// behindAnotherListener makes it as it is in a container whose manager answers system calls: the kernel
+// allows one listener for each process and its children.
+func behindAnotherListener() error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
 	}
+	allow := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW}
+	program := unix.SockFprog{Len: 1, Filter: &allow}
+	listener, _, errno := unix.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER,
+		unix.SECCOMP_FILTER_FLAG_NEW_LISTENER, uintptr(unsafe.Pointer(&program)))
+	if errno != 0 {
+		return errno
+	}
+	_, err := unix.FcntlInt(listener, unix.F_SETFD, 0) // it must outlive this execve
+	return err
+}
+
+// Where the agent cannot answer for connects the app still has its way out, and the report names what that leaves open.
+func TestWithoutTheRedirect(t *testing.T) {
+	launcher := standIn(t, listenedTo)
 	sup := supervisorForTest(t, sitesForTest(t), func(o *Options) { o.Launcher = launcher })
 	spec := specForTest(t, fetching)
 	spec.Allow = setOf(t, "net:example.com:80")
@@ -97,8 +126,8 @@ func TestWithoutTheRedirect(t *testing.T) {
 		t.Errorf("report without a grant: %+v", r)
 	}
 
-	strict := supervisorForTest(t, func(o *Options) { o.Launcher, o.Require = launcher, wall.Full })
-	_, err = strict.Launch(t.Context(), spec)
+	spec.ID, spec.Require = "strict", Full
+	_, err := sup.Launch(t.Context(), spec)
 	var failed *StartError
 	if in.applied.LandlockABI < 9 && (!errors.As(err, &failed) || failed.Reason != StartRefused || !strings.Contains(err.Error(), "local programs")) {
 		t.Errorf("launch with everything required: %v, want refused", err)

@@ -37,10 +37,24 @@ type guest struct {
 // spawn starts the plan through the launcher. It must run on the supervisor's starter thread: the parent-death signal
 // is bound to the thread that forks. The process may not have become its program yet; see confirm.
 func spawn(launcher string, plan wall.Plan, stdout, stderr *os.File) (*guest, error) {
-	text, err := json.Marshal(plan)
+	w, err := startLauncher(launcher, plan.View != nil, stdout, stderr)
 	if err != nil {
-		return nil, fmt.Errorf("write the plan: %w", err)
+		return nil, err
 	}
+	return w.become(plan)
+}
+
+// waiting is a launcher that runs and waits for its plan.
+type waiting struct {
+	cmd    *exec.Cmd
+	plan   *os.File
+	status *net.UnixConn
+	noView string // why it was started in the agent's own namespaces, where a view was wanted
+}
+
+// startLauncher runs on the starter thread, as spawn does. With view, the launcher is started apart from the agent
+// where the system allows that, which is found out by trying each time.
+func startLauncher(launcher string, view bool, stdout, stderr *os.File) (*waiting, error) {
 	planRead, planWrite, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("pipe for the plan: %w", err)
@@ -53,28 +67,88 @@ func spawn(launcher string, plan wall.Plan, stdout, stderr *os.File) (*guest, er
 	}
 	defer func() { _ = statusWrite.Close() }()
 
-	cmd := &exec.Cmd{
-		Path: launcher, Args: []string{"paddock-launch"}, Env: []string{}, Dir: "/",
-		Stdout: stdout, Stderr: stderr,
-		ExtraFiles:  []*os.File{planRead, statusWrite}, // wall.PlanFD, wall.StatusFD
-		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL},
+	start := func(attr *syscall.SysProcAttr, args ...string) (*exec.Cmd, error) {
+		attr.Setsid, attr.Pdeathsig = true, syscall.SIGKILL
+		cmd := &exec.Cmd{
+			Path: launcher, Args: append([]string{"paddock-launch"}, args...), Env: []string{}, Dir: "/",
+			Stdout: stdout, Stderr: stderr,
+			ExtraFiles:  []*os.File{planRead, statusWrite}, // wall.PlanFD, wall.StatusFD
+			SysProcAttr: attr,
+		}
+		return cmd, cmd.Start()
 	}
-	if err := cmd.Start(); err != nil {
+	w := &waiting{plan: planWrite, status: status}
+	if view {
+		var outside string
+		if outside, err = wall.UserNamespace("self"); err == nil {
+			w.cmd, err = start(ownNamespace(), outside)
+		}
+	}
+	if !view || err != nil {
+		if view {
+			w.noView = fmt.Sprintf("the agent can get no user namespace for the app: %v", err)
+		}
+		w.cmd, err = start(&syscall.SysProcAttr{})
+	}
+	if err != nil {
 		_ = planWrite.Close()
 		_ = status.Close()
 		return nil, fmt.Errorf("start paddock-launch: %w", err)
 	}
+	return w, nil
+}
+
+// ownNamespace asks for a user namespace in which the user is the same and nobody else exists. What the launcher may
+// do there reaches only what is made there.
+func ownNamespace() *syscall.SysProcAttr {
+	same := func(id int) []syscall.SysProcIDMap {
+		return []syscall.SysProcIDMap{{ContainerID: id, HostID: id, Size: 1}}
+	}
+	return &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: same(os.Geteuid()), GidMappings: same(os.Getegid()),
+		AmbientCaps: wall.Capabilities,
+	}
+}
+
+// become gives the launcher its plan. The waiting is over with it, whatever comes of it.
+func (w *waiting) become(plan wall.Plan) (*guest, error) {
+	if plan.View != nil {
+		view := *plan.View
+		view.Why = w.noView
+		plan.View = &view
+	}
+	text, err := json.Marshal(plan)
+	if err != nil {
+		w.discard()
+		return nil, fmt.Errorf("write the plan: %w", err)
+	}
 	// A plan can be larger than a pipe holds, and the launcher may die without reading it.
 	go func() {
-		_ = planWrite.SetWriteDeadline(time.Now().Add(10 * time.Second))
-		_, _ = planWrite.Write(text)
-		_ = planWrite.Close()
+		_ = w.plan.SetWriteDeadline(time.Now().Add(10 * time.Second))
+		_, _ = w.plan.Write(text)
+		_ = w.plan.Close()
 	}()
-	g := &guest{pid: cmd.Process.Pid, cmd: cmd, status: status}
+	g := &guest{pid: w.cmd.Process.Pid, cmd: w.cmd, status: w.status}
 	if plan.Seccomp != nil {
 		g.target = plan.Seccomp.ConnectTo
 	}
 	return g, nil
+}
+
+// alive reports whether the launcher still waits: nothing but its end can have happened to it.
+func (w *waiting) alive() bool {
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, w.cmd.Process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo == 0
+}
+
+// discard ends a launcher that gets no plan, and waits for it.
+func (w *waiting) discard() {
+	_ = w.plan.Close()
+	_ = w.status.Close()
+	_ = w.cmd.Process.Kill()
+	_ = w.cmd.Wait()
 }
 
 // confirm waits until the process has become its program and returns what the launcher reported. On the way it takes
@@ -179,6 +253,9 @@ func dataLimitOf(pid int) (uint64, error) {
 	}
 	return l.Cur, nil
 }
+
+// ownView is wall.OwnView.
+func ownView(pid int) (bool, error) { return wall.OwnView(pid) }
 
 func kernelRelease() string {
 	var u unix.Utsname

@@ -23,21 +23,31 @@ type guest struct {
 	ended bool
 }
 
-func spawn(_ string, plan wall.Plan, stdout, stderr *os.File) (*guest, error) {
+// waiting is what a process will be started with: without a launcher there is nothing to start ahead.
+type waiting struct{ stdout, stderr *os.File }
+
+func startLauncher(_ string, _ bool, stdout, stderr *os.File) (*waiting, error) {
+	return &waiting{stdout, stderr}, nil
+}
+
+func (w *waiting) become(plan wall.Plan) (*guest, error) {
 	if plan.Require > wall.Basic {
 		return nil, fmt.Errorf("there is no kernel wall on %s yet, and %q is required", runtime.GOOS, plan.Require)
 	}
 	e := plan.Exec
-	cmd := &exec.Cmd{Path: e.Path, Args: e.Args, Env: e.Env, Dir: e.Dir, Stdout: stdout, Stderr: stderr}
+	cmd := &exec.Cmd{Path: e.Path, Args: e.Args, Env: e.Env, Dir: e.Dir, Stdout: w.stdout, Stderr: w.stderr}
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start Deno: %w", err)
 	}
 	return &guest{pid: cmd.Process.Pid, cmd: cmd}, nil
 }
 
+func (w *waiting) alive() bool { return true }
+func (w *waiting) discard()    {}
+
 func (g *guest) confirm(time.Duration) (wall.Applied, error) {
 	why := "not available on " + runtime.GOOS + " yet"
-	return wall.Applied{LandlockWhy: why, SeccompWhy: why}, nil
+	return wall.Applied{LandlockWhy: why, SeccompWhy: why, ViewWhy: why}, nil
 }
 
 func (g *guest) wait() (code int, signal string) {
@@ -69,5 +79,6 @@ func (g *guest) thaw() error   { return nil }
 func procStatus(int) (map[string]string, error) { return nil, errors.ErrUnsupported }
 func privateBytes(int) (int64, error)           { return 0, errors.ErrUnsupported }
 func dataLimitOf(int) (uint64, error)           { return 0, errors.ErrUnsupported }
+func ownView(int) (bool, error)                 { return false, errors.ErrUnsupported }
 func kernelRelease() string                     { return runtime.GOOS }
 func identify(os.FileInfo) fileIdentity         { return fileIdentity{} }

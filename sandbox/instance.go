@@ -26,6 +26,7 @@ type Instance struct {
 	proc   *guest
 	proxy  *egress.Proxy // nil without egress
 	output *outputLog
+	audit  *auditPipe // nil where there are no pipes with a name
 	limits atomic.Pointer[Budget]
 
 	ctx    context.Context // ends with the process
@@ -35,18 +36,22 @@ type Instance struct {
 	pipes  [2]*os.File    // read ends of the output
 
 	startedAt time.Time
+	listening chan struct{} // closed when the entry module has said that it listens, or will not
 	ready     chan struct{} // closed when the app answers
 	took      time.Duration
+	phases    Phases
 	socket    string // where the app answers; settled before ready is closed
 	applied   wall.Applied
 
-	mu      sync.Mutex
-	wanted  Reason // why the host ended it; "" while it did not
-	breach  *Breach
-	frozen  bool
-	exit    Exit
-	started bool
-	done    chan struct{}
+	mu     sync.Mutex
+	wanted Reason // why the host ended it; "" while it did not
+	// why the kernel's control groups hold nothing of it; "" when systemd has agreed, which is then read back
+	scopeWhy string
+	breach   *Breach
+	frozen   bool
+	exit     Exit
+	started  bool
+	done     chan struct{}
 }
 
 // ID is the spec's.
@@ -60,6 +65,9 @@ func (in *Instance) StartedAt() time.Time { return in.startedAt }
 
 // StartTook is the time from there to the first answer.
 func (in *Instance) StartTook() time.Duration { return in.took }
+
+// Phases is where the time of the start went.
+func (in *Instance) Phases() Phases { return in.phases }
 
 // Socket is the path where the app answers HTTP/1.1.
 func (in *Instance) Socket() string { return in.socket }
@@ -98,6 +106,7 @@ func (in *Instance) setFrozen(frozen bool) error {
 		return fmt.Errorf("freeze or thaw the app: %w", err)
 	}
 	in.frozen = frozen
+	in.sup.dog.rest(in.proc.pid, frozen)
 	return nil
 }
 
@@ -160,11 +169,9 @@ func (in *Instance) Exit() Exit {
 }
 
 // pid, budget, diskPaths and breached are what the watchdog needs.
-func (in *Instance) pid() int       { return in.proc.pid }
-func (in *Instance) budget() Budget { return *in.limits.Load() }
-func (in *Instance) diskPaths() []string {
-	return []string{in.spec.DataDir, in.spec.RuntimeDir, in.spec.LogDir}
-}
+func (in *Instance) pid() int            { return in.proc.pid }
+func (in *Instance) budget() Budget      { return *in.limits.Load() }
+func (in *Instance) diskPaths() []string { return in.spec.writtenFolders() }
 
 func (in *Instance) breached(b Breach) {
 	in.mu.Lock()
@@ -177,27 +184,22 @@ func (in *Instance) breached(b Breach) {
 
 // spawn starts the process and the goroutines that drain its output.
 func (in *Instance) spawn() error {
-	var write [2]*os.File
-	for i := range write {
-		var err error
-		if in.pipes[i], write[i], err = os.Pipe(); err != nil {
-			closeAll(in.pipes[:]...)
-			closeAll(write[:]...)
-			return fmt.Errorf("pipe for the output: %w", err)
-		}
-	}
-	var err error
 	in.startedAt = time.Now()
-	in.sup.onStarter(func() { in.proc, err = spawn(in.sup.options.Launcher, in.plan, write[0], write[1]) })
-	closeAll(write[:]...)
+	ahead, err := in.sup.next()
 	if err != nil {
-		closeAll(in.pipes[:]...)
 		return err
 	}
-	in.drains.Go(func() { in.output.drain(in.ctx, StreamOut, in.pipes[0]) })
+	if in.proc, in.pipes, err = ahead.become(in.plan); err != nil {
+		return err
+	}
+	in.phases.Fork = time.Since(in.startedAt)
+	in.drains.Go(func() { in.output.drain(in.ctx, StreamOut, in.afterWord(in.pipes[0])) })
 	in.drains.Go(func() { in.output.drain(in.ctx, StreamErr, in.pipes[1]) })
 	if in.proxy != nil {
 		in.helper.Go(in.guardProxy)
+	}
+	if in.audit != nil {
+		in.helper.Go(in.listen)
 	}
 	return nil
 }
@@ -232,13 +234,19 @@ func (in *Instance) start(ctx context.Context) error {
 		return &StartError{Reason: StartRefused, Exit: in.Exit(), Tail: in.output.text(), Err: err}
 	}
 	in.applied = applied
+	in.phases.Walls = time.Since(in.startedAt)
 	in.openChannel()
+	in.startScope()
 
 	wait, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	err = in.awaitReady(wait)
 	if err == nil {
 		in.took = time.Since(in.startedAt)
+		in.phases.Ready = in.took
+		if in.audit != nil {
+			in.audit.settle()
+		}
 		in.mu.Lock()
 		in.started = true
 		in.mu.Unlock()
@@ -261,6 +269,12 @@ func (in *Instance) start(ctx context.Context) error {
 	return failed
 }
 
+func (in *Instance) setScope(why string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.scopeWhy = why
+}
+
 // reap waits for the process's end and cleans up.
 func (in *Instance) reap() {
 	code, signal := in.proc.wait()
@@ -269,7 +283,13 @@ func (in *Instance) reap() {
 	in.cancel()
 	in.mu.Unlock()
 	in.drainRest()
+	if in.audit != nil {
+		in.audit.finish()
+	}
 	in.helper.Wait()
+	if in.audit != nil {
+		in.audit.close()
+	}
 	if in.proxy != nil {
 		_ = in.proxy.Close()
 	}
@@ -315,7 +335,9 @@ func (in *Instance) judge(code int, signal string, u Usage) Exit {
 		e.Reason = Finished
 	default:
 		e.Reason = Crashed
-		if e.Breach = ranOut(e, in.budget(), u); e.Breach != nil {
+		// the control group's limit is enforced with a signal that tells nobody why
+		killed := e.Signal == "SIGKILL" && in.scopeWhy == ""
+		if e.Breach = ranOut(e, killed, in.budget(), u); e.Breach != nil {
 			e.Reason = OverBudget
 		}
 	}

@@ -109,7 +109,7 @@ func behindKernelWall(t *testing.T, o Options, spec Spec, config map[string]any,
 	command.Args = []string{"run", "--quiet", "--no-config", "--no-lock", "--allow-all", filepath.Join(spec.AppDir, spec.Entry), string(argument)}
 	plan := wallPlan(o, spec, paths, command, facts.files, 2<<30, os.Getpid())
 	if !walled {
-		plan.Landlock, plan.Seccomp = nil, nil
+		plan.Landlock, plan.Seccomp, plan.View = nil, nil, nil
 	}
 	read, write, err := os.Pipe()
 	if err != nil {

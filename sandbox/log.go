@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,7 +89,7 @@ func (l *outputLog) open() error {
 
 // drain copies one stream line by line until its end. Cancelling ctx lifts the pace, so that what an ended app left in
 // the pipe is read at once.
-func (l *outputLog) drain(ctx context.Context, stream string, from *os.File) {
+func (l *outputLog) drain(ctx context.Context, stream string, from io.Reader) {
 	buf := make([]byte, drainBuffer)
 	var line []byte
 	for {

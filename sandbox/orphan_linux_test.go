@@ -24,6 +24,7 @@ type agentWork struct {
 	Deno, Launcher, SocketDir, EntryDir string
 	Spec                                Spec
 	Base                                int64
+	NoNamespaces                        bool // see agentWithoutNamespaces
 }
 
 func actAsAgent(text string) error {
@@ -37,6 +38,9 @@ func actAsAgent(text string) error {
 	})
 	if err != nil {
 		return err
+	}
+	if work.NoNamespaces {
+		return agentWithoutNamespaces(sup, work.Spec)
 	}
 	in, err := sup.Launch(context.Background(), work.Spec)
 	if err != nil {
@@ -67,7 +71,7 @@ func diesWithTheAgent(t *testing.T, spec Spec) {
 		t.Fatal(err)
 	}
 	o := optionsForTest(t)
-	work, err := json.Marshal(agentWork{o.Deno, o.Launcher, o.SocketDir, o.EntryDir, spec, base})
+	work, err := json.Marshal(agentWork{Deno: o.Deno, Launcher: o.Launcher, SocketDir: o.SocketDir, EntryDir: o.EntryDir, Spec: spec, Base: base})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +141,8 @@ func TestReportIsReadBack(t *testing.T) {
 	}
 	for _, e := range entries {
 		target, _ := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", in.PID(), e.Name()))
-		if strings.HasPrefix(target, "/") && !strings.HasPrefix(target, spec.RuntimeDir) && !strings.HasPrefix(target, "/dev/") {
+		if strings.HasPrefix(target, "/") && !strings.HasPrefix(target, spec.RuntimeDir) && !strings.HasPrefix(target, "/dev/") &&
+			target != in.paths.Audit+" (deleted)" {
 			t.Errorf("descriptor %s is %s", e.Name(), target)
 		}
 	}
@@ -148,7 +153,7 @@ func TestReportIsReadBack(t *testing.T) {
 	for _, v := range strings.Split(strings.TrimRight(string(environment), "\x00"), "\x00") {
 		name, _, _ := strings.Cut(v, "=")
 		switch name {
-		case "LANG", "HOME", "DENO_DIR", "DENO_NO_PROMPT", "DENO_NO_UPDATE_CHECK", "NO_COLOR", "TMPDIR", "SQLITE_TMPDIR":
+		case "LANG", "HOME", "DENO_DIR", "DENO_NO_PROMPT", "DENO_NO_UPDATE_CHECK", "NO_COLOR", "TMPDIR", "SQLITE_TMPDIR", "DENO_AUDIT_PERMISSIONS":
 		default:
 			t.Errorf("the environment holds %s", v)
 		}
@@ -321,11 +326,12 @@ func TestHealth(t *testing.T) {
 
 // A required wall that is there lets the app start, with and without a way to the network.
 func TestRequiredLevel(t *testing.T) {
-	sup := supervisorForTest(t, func(o *Options) { o.Require = wall.Full })
+	sup := supervisorForTest(t)
 	spec := specForTest(t, `export default { fetch: () => new Response("ok") };`)
+	spec.Require = Full
 	launchForTest(t, sup, spec)
 	open := specForTest(t, `export default { fetch: () => new Response("ok") };`)
-	open.ID, open.Allow = "open", setOf(t, "net:example.com")
+	open.ID, open.Allow, open.Require = "open", setOf(t, "net:example.com"), Full
 	launchForTest(t, sup, open)
 }
 

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 
 	"paddock/sandbox/entry"
 )
@@ -18,6 +19,8 @@ type Paths struct {
 	Socket     string // Sockets/app.sock
 	NodeSocket string // Sockets/node.sock, or "" when the app has no node:http
 	Proxy      string // Dir/p/proxy.sock, alone in its folder, or "" without egress
+	NodeClient bool   // the app mentions one of Node's clients of the network, and has a Proxy
+	Audit      string // Dir/audit, the pipe on which Deno reports; "" for none: see withAudit
 }
 
 // PathsOf is where an instance of s has its sockets. node says whether the app may listen with node:http.
@@ -38,4 +41,13 @@ func PathsOf(o Options, s Spec, node bool) (Paths, error) {
 		}
 	}
 	return p, nil
+}
+
+// withAudit is p with a pipe for reports, which has to be there when Deno starts. Windows has no pipes that Deno could
+// open as a file.
+func (p Paths) withAudit() Paths {
+	if runtime.GOOS != "windows" {
+		p.Audit = filepath.Join(p.Dir, "audit")
+	}
+	return p
 }

@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,8 +19,44 @@ var (
 	errNotHealthy = errors.New("its health check failed")
 )
 
+// listeningWord is the first thing that the entry module writes to standard output, once its socket listens and before
+// any code of the app runs. It is no proof of anything and needs to be none: without it the host asks all the same.
+const listeningWord = "\x00listening\n"
+
+// Phases are moments of a start, counted from when the process was forked.
+type Phases struct {
+	Prepare   time.Duration // what came before the fork: checks, folders, sockets, log
+	Fork      time.Duration // until the launcher had its plan
+	Walls     time.Duration // until it had put up the walls and become Deno
+	Listening time.Duration // until the entry module listened
+	Ready     time.Duration // until the app had a server and was healthy
+}
+
+// afterWord takes listeningWord off the front of the output and tells those who wait for it. Whatever else comes
+// first, the end included, lets them go on too.
+func (in *Instance) afterWord(from io.Reader) io.Reader {
+	heard := make([]byte, len(listeningWord))
+	n, err := io.ReadFull(from, heard)
+	in.phases.Listening = time.Since(in.startedAt)
+	close(in.listening)
+	if err == nil && string(heard) == listeningWord {
+		return from
+	}
+	return io.MultiReader(bytes.NewReader(heard[:n]), from)
+}
+
+// untilListening waits until there is something to connect to.
+func (in *Instance) untilListening(ctx context.Context) error {
+	select {
+	case <-in.listening:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // awaitReady returns when the entry module says that the app has a server, and the health check passes where there is
-// one. The socket appears some milliseconds after the start; from then on one request waits inside the entry module.
+// one. Once the entry module listens, one request waits inside it.
 func (in *Instance) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -32,6 +70,9 @@ func (in *Instance) awaitReady(ctx context.Context) error {
 }
 
 func (in *Instance) askReady(ctx context.Context) error {
+	if err := in.untilListening(ctx); err != nil {
+		return errNoAnswer
+	}
 	kind, err := retry(ctx, func() (string, error) {
 		status, text, err := in.get(ctx, in.paths.Socket, "/.paddock/ready")
 		if err == nil && status != http.StatusOK {
@@ -80,22 +121,36 @@ func retry[T any](ctx context.Context, fn func() (T, error)) (T, error) {
 
 // get asks the app for one path over its socket.
 func (in *Instance) get(ctx context.Context, socket, path string) (status int, text string, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://paddock.invalid"+path, nil)
+	return in.do(ctx, socket, http.MethodGet, path, nil)
+}
+
+// do makes one request on a connection of its own and returns at most 4 KiB of the answer.
+func (in *Instance) do(ctx context.Context, socket, method, path string, body []byte) (status int, text string, err error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://paddock.invalid"+path, bytes.NewReader(body))
 	if err != nil {
 		return 0, "", err
 	}
-	transport := &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, "unix", socket)
-		},
+	request.Close = true
+	conn, err := dialUnix(ctx, socket)
+	if err != nil {
+		return 0, "", err
 	}
-	response, err := transport.RoundTrip(request)
+	defer func() { _ = conn.Close() }()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	if err := request.Write(conn); err != nil {
+		return 0, "", err
+	}
+	response, err := http.ReadResponse(bufio.NewReader(io.LimitReader(conn, 64<<10)), request)
 	if err != nil {
 		return 0, "", err
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(io.LimitReader(response.Body, 4<<10))
-	return response.StatusCode, string(body), err
+	answer, err := io.ReadAll(io.LimitReader(response.Body, 4<<10))
+	return response.StatusCode, string(answer), err
+}
+
+func dialUnix(ctx context.Context, socket string) (net.Conn, error) {
+	var d net.Dialer
+	return d.DialContext(ctx, "unix", socket)
 }

@@ -187,7 +187,7 @@ func TestConnectLeadsToTheProxy(t *testing.T) {
 		command.Args = []string{"run", "--quiet", "--no-config", "--no-lock", "--allow-all", filepath.Join(spec.AppDir, spec.Entry), string(config)}
 		plan := wallPlan(o, spec, paths, command, facts.files, 2<<30, os.Getpid())
 		if !walled {
-			plan.Landlock, plan.Seccomp = nil, nil
+			plan.Landlock, plan.Seccomp, plan.View = nil, nil, nil
 		}
 		out := runPlan(t, o, plan)
 		if err := json.Unmarshal(out, &results); err != nil {
@@ -294,6 +294,10 @@ func fetchFrom(t *testing.T, in *Instance, url string, n int) fetched {
 // descriptor of it.
 func TestFetchThroughTheRedirect(t *testing.T) {
 	sup := supervisorForTest(t, sitesForTest(t))
+	if err := sup.Warm(t.Context()); err != nil { // what stands by for the next app has descriptors too
+		t.Fatal(err)
+	}
+	standbyOf(t, sup)
 	before := openDescriptors(t)
 	spec := specForTest(t, fetching)
 	spec.Allow = setOf(t, "net:example.com", "net:example.com:80")
@@ -330,6 +334,7 @@ func TestFetchThroughTheRedirect(t *testing.T) {
 	}
 	in.Kill()
 	ended(t, in)
+	standbyOf(t, sup)
 	waitFor(t, "the descriptors to be closed", func() bool { return openDescriptors(t) <= before })
 }
 

@@ -43,6 +43,9 @@ func (in *Instance) Report() Report {
 	read := func(field, want string) bool { return !alive || status[field] == want }
 	applied := in.applied
 	applied.Seccomp = applied.Seccomp && read("Seccomp", "2")
+	if applied.View && alive {
+		applied.View, applied.ViewWhy = readView(in.proc.pid)
+	}
 	word, open := applied.Level(in.plan)
 	r := Report{Level: max(word, wall.Basic).String(), Open: strings.Join(open, "; ")}
 	r.Walls = append(r.Walls, Wall{"Deno permissions", Enforced, "only the granted flags; the app's own socket is given up before the app is loaded"})
@@ -54,20 +57,38 @@ func (in *Instance) Report() Report {
 		r.Walls = append(r.Walls, Wall{name, state, how})
 	}
 
-	r.Walls = append(r.Walls, in.fileWall())
+	add("other files (own view)", applied.View,
+		"the app sees its own folders, what was picked for it and the runtime's files; nothing else of this computer's files is there, and no network", applied.ViewWhy)
+	r.Walls = append(r.Walls, in.fileWall(applied.View))
 	add("system calls (seccomp)", applied.Seccomp, "a filter is loaded", in.applied.SeccompWhy)
 	add("privileges", in.applied.NoCaps && read("NoNewPrivs", "1") && read("CapEff", "0000000000000000"),
 		"no capabilities, and none can be gained", "the process has privileges it should not have")
+	group, noGroup := scopeLimits{}, "the app has ended"
+	if alive {
+		group, noGroup = in.scopeLimits()
+	}
 	r.Walls = append(r.Walls,
-		in.memoryWall(alive),
-		Wall{"processor time and disk space", Enforced, "by the agent, which looks every 10 to 250 ms and ends the app; the kernel is given no limit (no control group)"},
+		in.memoryWall(alive, group, noGroup),
+		timeWall(group, noGroup),
 		in.socketWall(),
 		in.networkWall())
 	return r
 }
 
+// readView asks the kernel whether a running process has a view of its own, and says why it is not believed to.
+func readView(pid int) (bool, string) {
+	own, err := ownView(pid)
+	switch {
+	case err != nil:
+		return false, "it cannot be read back: " + err.Error()
+	case !own:
+		return false, "the process sees this computer's files, which it should not"
+	}
+	return true, ""
+}
+
 // fileWall is about what is in files. What stays open behind it on every kernel is said even so.
-func (in *Instance) fileWall() Wall {
+func (in *Instance) fileWall(view bool) Wall {
 	w := Wall{Name: "files (Landlock)", State: Enforced}
 	abi := in.applied.LandlockABI
 	switch {
@@ -80,7 +101,11 @@ func (in *Instance) fileWall() Wall {
 	default:
 		w.Why = fmt.Sprintf("Landlock ABI %d; ", abi)
 	}
-	w.Why += "if Deno's wall falls, names, sizes and dates of other files can be seen, and their modes, owners, dates and attributes changed; not what is in them"
+	if view {
+		w.Why += "what the app has no right to it can neither read nor write nor run"
+	} else {
+		w.Why += "if Deno's wall falls, names, sizes and dates of other files can be seen, not what is in them"
+	}
 	return w
 }
 
@@ -119,7 +144,22 @@ func (in *Instance) networkWall() Wall {
 	return Wall{"network", Enforced, "only through the app's own proxy, to what is granted"}
 }
 
-func (in *Instance) memoryWall(alive bool) Wall {
+// timeWall is about the budgets that the agent enforces. A control group keeps the worst of what can happen between
+// two looks small on a computer with many processors.
+func timeWall(group scopeLimits, noGroup string) Wall {
+	w := Wall{"processor time and disk space", Enforced, "by the agent, which looks every 10 to 250 ms and ends the app; "}
+	switch {
+	case group.cpu:
+		w.Why += "in between the kernel gives it two processors at most (control group)"
+	case noGroup == "":
+		w.Why += "the kernel limits memory, but is given no limit on processor time (control group)"
+	default:
+		w.Why += "the kernel is given no limit (no control group: " + noGroup + ")"
+	}
+	return w
+}
+
+func (in *Instance) memoryWall(alive bool, group scopeLimits, noGroup string) Wall {
 	w := Wall{"memory (kernel limit)", Enforced, fmt.Sprintf("%d MB of address space", in.plan.Limits.DataBytes>>20)}
 	if in.plan.Limits.DataBytes == 0 || runtime.GOOS != "linux" {
 		return Wall{w.Name, Absent, "memory is checked every 10 to 250 ms, not by the kernel"}
@@ -128,6 +168,10 @@ func (in *Instance) memoryWall(alive bool) Wall {
 		if have, err := dataLimitOf(in.proc.pid); err == nil && have != uint64(in.plan.Limits.DataBytes) {
 			return Wall{w.Name, Absent, "the kernel holds another limit than was set"}
 		}
+	}
+	if noGroup == "" { // holds whatever asks for the memory, workers included
+		w.Why += fmt.Sprintf(", and %d MB of memory in all (control group)", group.memory>>20)
+		return w
 	}
 	if n := in.budget().WorkerCount(); n > 0 {
 		w.State = Partly

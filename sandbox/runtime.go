@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"debug/elf"
 	"encoding/hex"
@@ -9,7 +10,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -151,12 +151,25 @@ func readELF(path string) (interpreter string, needed []string, err error) {
 	return interpreter, needed, err
 }
 
-// nodeServer matches how a bundle names node:http: as an import, a require, or a getBuiltinModule.
-var nodeServer = regexp.MustCompile(`["'](?:node:)?http["']`)
+// nodeServer and nodeClients are the modules of Node with which an app listens and connects. A bundle names them in
+// an import, a require, or a getBuiltinModule. They cost 20 to 30 ms of start-up, so the entry module loads them only
+// when the app does. An app that hides the name gets Deno's own refusal to listen or to connect.
+var (
+	nodeServer  = quotations("http")
+	nodeClients = quotations("http", "https", "http2", "net", "tls", "dgram")
+)
 
-// mentionsNode reports whether the app's module names node:http or a package that is it. node:http costs 20 to 30 ms
-// of start-up, so the entry module loads it only then. An app that hides the name gets Deno's own refusal to listen.
-func mentionsNode(path string) (bool, error) {
+func quotations(modules ...string) (all [][]byte) {
+	for _, name := range modules {
+		for _, quote := range []string{`"`, `'`} {
+			all = append(all, []byte(quote+name+quote), []byte(quote+"node:"+name+quote))
+		}
+	}
+	return all
+}
+
+// mentions reports whether the app's module holds one of the texts, each at most 32 bytes long.
+func mentions(path string, texts [][]byte) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return false, err
@@ -167,7 +180,7 @@ func mentionsNode(path string) (bool, error) {
 	for {
 		n, err := io.ReadFull(f, buf[len(buf):window])
 		buf = buf[:len(buf)+n]
-		if nodeServer.Match(buf) {
+		if slices.ContainsFunc(texts, func(text []byte) bool { return bytes.Contains(buf, text) }) {
 			return true, nil
 		}
 		if err != nil {

@@ -28,6 +28,16 @@ type Slot struct {
 	Folder bool
 }
 
+// Level says in one word how much of the kernel's wall holds.
+type Level = wall.Level
+
+// The levels that can be required, weakest first.
+const (
+	Basic   = wall.Basic
+	Partial = wall.Partial
+	Full    = wall.Full
+)
+
 // The kinds of server an app may declare; see Spec.API.
 const (
 	APIFetch = "fetch" // export default { fetch }
@@ -52,6 +62,7 @@ type Spec struct {
 	Location   string            // origin of localStorage and the like, "http://LABEL.localhost/"; "" for one made from ID
 	Health     string            // path that must answer below 500 before the app counts as started; "" for none
 	Facts      map[string]string // environment variables PADDOCK_…; no secrets
+	Require    Level             // refuse to start when the kernel gives less; the zero value requires nothing
 }
 
 // Options configure a Supervisor. Deno, SocketDir and EntryDir are required, and Launcher on Linux.
@@ -64,12 +75,13 @@ type Options struct {
 
 	Egress    egress.Options                          // template: Resolve, Resolver, RootCAs, Limits, Now; the rest is set per instance
 	OnEgress  func(id string, e egress.Event)         // each use of the network; may be nil
+	OnUse     func(id string, u Use)                  // what an app reports about itself; called from one goroutine for each instance; may be nil
 	OnMessage func(id string, m Message) Message      // a question from the app over the host channel; may block; may be nil
 	LoadFact  func(key string) (value int64, ok bool) // a figure measured before; may be nil
 	SaveFact  func(key string, value int64)           // keeps a figure; may be nil
 
-	Logger  *slog.Logger
-	Require wall.Level // refuse to start an app when the kernel gives less
+	NoView bool // leave apps the agent's own view of files, network and names (see wall.View)
+	Logger *slog.Logger
 }
 
 // Message is one line on the host channel. The app asks, the host answers with the same ID.

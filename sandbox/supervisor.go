@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
+	"time"
 
 	"paddock/sandbox/egress"
 	"paddock/sandbox/entry"
@@ -25,6 +28,9 @@ type Supervisor struct {
 	runtime denoRuntime
 	dog     *watchdog
 
+	scopes   *scopes // nil when there is nobody to ask for control groups
+	noScopes string  // why
+
 	starts  chan func() // work for the starter thread
 	ctx     context.Context
 	cancel  context.CancelFunc
@@ -37,6 +43,7 @@ type Supervisor struct {
 
 	mu        sync.Mutex
 	instances map[string]*Instance // nil while starting
+	ahead     *standby             // nil while there is none
 	closed    bool
 }
 
@@ -56,6 +63,7 @@ func New(o Options) (*Supervisor, error) {
 		options: o, log: o.Logger, dog: newWatchdog(o.Logger), starts: make(chan func()),
 		ctx: ctx, cancel: cancel, measured: map[string]int64{}, instances: map[string]*Instance{},
 	}
+	s.scopes, s.noScopes = findScopes()
 	s.starter.Go(s.startLoop)
 	return s, nil
 }
@@ -115,7 +123,7 @@ func (s *Supervisor) wantsNode(spec Spec) bool {
 	case APINode:
 		return true
 	case "":
-		found, err := mentionsNode(filepath.Join(spec.AppDir, spec.Entry))
+		found, err := mentions(filepath.Join(spec.AppDir, spec.Entry), nodeServer)
 		return found && err == nil
 	}
 	return false
@@ -149,7 +157,7 @@ func (s *Supervisor) launch(ctx context.Context, spec Spec, baseData int64) (*In
 	}
 	s.dog.add(in)
 	s.reapers.Go(in.reap)
-
+	defer s.refillSoon()
 	if err := in.start(ctx); err != nil {
 		return nil, err
 	}
@@ -180,6 +188,7 @@ func (s *Supervisor) forget(id string) {
 
 // prepare makes everything an instance needs and starts its process. On failure nothing is left behind.
 func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error) {
+	began := time.Now()
 	var undo []func()
 	defer func() {
 		if err != nil {
@@ -204,6 +213,10 @@ func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error)
 	if err != nil {
 		return nil, bad(err)
 	}
+	if paths.Proxy != "" {
+		paths.NodeClient, _ = mentions(filepath.Join(spec.AppDir, spec.Entry), nodeClients) // unreadable: Deno will say so
+	}
+	paths = paths.withAudit()
 	command, err := Plan(s.options, spec, paths)
 	if err != nil {
 		return nil, bad(err)
@@ -212,12 +225,22 @@ func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error)
 		return nil, err
 	}
 	if err := spec.makeFolders(paths); err != nil {
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+			return nil, &StartError{Reason: StartNoSpace, Err: err}
+		}
 		return nil, err
 	}
 	undo = append(undo, func() { _ = os.RemoveAll(paths.Dir) })
+	if sp := readSpace(spec.writtenFolders()); sp.room <= 0 {
+		return nil, &StartError{
+			Reason: StartNoSpace,
+			Err:    fmt.Errorf("%d MiB more must be free on the file system of %s before an app is started", -sp.room>>20+1, spec.DataDir),
+		}
+	}
 
 	in := &Instance{
-		sup: s, spec: spec, paths: paths, ready: make(chan struct{}), done: make(chan struct{}), socket: paths.Socket,
+		sup: s, spec: spec, paths: paths, socket: paths.Socket, scopeWhy: "it was not asked for yet",
+		listening: make(chan struct{}), ready: make(chan struct{}), done: make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	undo = append(undo, in.cancel)
@@ -228,6 +251,12 @@ func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error)
 		}
 		undo = append(undo, func() { _ = in.proxy.Close() })
 	}
+	if paths.Audit != "" {
+		if in.audit, err = openAudit(paths.Audit); err != nil {
+			return nil, err
+		}
+		undo = append(undo, in.audit.close)
+	}
 	if in.output, err = openLog(spec.LogDir, spec.Budget.WithDefaults().LogBytes); err != nil {
 		return nil, err
 	}
@@ -237,6 +266,7 @@ func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error)
 	if err := in.spawn(); err != nil {
 		return nil, &StartError{Reason: StartRefused, Err: err}
 	}
+	in.phases.Prepare = in.startedAt.Sub(began)
 	return in, nil
 }
 
@@ -280,10 +310,13 @@ func (s Spec) checkDisk() error {
 	return nil
 }
 
+// writtenFolders are those that count in the disk budget.
+func (s Spec) writtenFolders() []string { return []string{s.DataDir, s.RuntimeDir, s.LogDir} }
+
 // makeFolders makes what Deno and the proxy expect and removes what an earlier instance left in them.
 func (s Spec) makeFolders(p Paths) error {
 	temporary := filepath.Join(s.RuntimeDir, "tmp")
-	if err := os.RemoveAll(temporary); err != nil {
+	if err := clearFolder(temporary); err != nil {
 		return fmt.Errorf("empty the app's temporary folder: %w", err)
 	}
 	if err := os.RemoveAll(p.Dir); err != nil { // stale sockets: Deno does not listen on an existing one
@@ -299,6 +332,25 @@ func (s Spec) makeFolders(p Paths) error {
 		}
 	}
 	return nil
+}
+
+// clearFolder removes dir with all that is in it, unless there is nothing in it: making a folder anew takes longer on
+// some file systems than all that a start does before it.
+func clearFolder(dir string) error {
+	info, err := os.Lstat(dir)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err == nil && info.IsDir() {
+		if f, err := os.Open(dir); err == nil {
+			_, err = f.Readdirnames(1)
+			_ = f.Close()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+		}
+	}
+	return os.RemoveAll(dir)
 }
 
 // Close ends every instance and waits until they are gone.
@@ -321,6 +373,9 @@ func (s *Supervisor) Close() error {
 		in.end(HostClosed)
 	}
 	s.reapers.Wait()
+	if s.ahead != nil { // nobody makes or takes one any more
+		s.ahead.discard()
+	}
 	s.dog.close()
 	close(s.starts)
 	s.starter.Wait()

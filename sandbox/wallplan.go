@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"path/filepath"
+	"slices"
 
 	"paddock/sandbox/wall"
 )
@@ -46,7 +47,7 @@ func wallPlan(o Options, s Spec, p Paths, c Command, files runtimeFiles, baseDat
 		rules = append(rules, wall.Rule{Path: files.interpreter, Role: wall.RunFile})
 	}
 	for _, library := range files.libraries {
-		rules = append(rules, wall.Rule{Path: library, Role: wall.ReadFile})
+		rules = append(rules, wall.Rule{Path: library, Role: wall.LoadFile})
 	}
 	rules = append(rules, systemFiles...)
 	rules = append(rules,
@@ -57,6 +58,9 @@ func wallPlan(o Options, s Spec, p Paths, c Command, files runtimeFiles, baseDat
 		wall.Rule{Path: p.Sockets, Role: wall.Listen})
 	if p.Proxy != "" {
 		rules = append(rules, wall.Rule{Path: filepath.Dir(p.Proxy), Role: wall.Connect})
+	}
+	if p.Audit != "" {
+		rules = append(rules, wall.Rule{Path: p.Audit, Role: wall.WriteFile})
 	}
 	for _, slot := range s.Slots {
 		rules = append(rules, wall.Rule{Path: slot.Path, Role: slot.role()})
@@ -69,12 +73,25 @@ func wallPlan(o Options, s Spec, p Paths, c Command, files runtimeFiles, baseDat
 		// An app without egress has no business connecting anything, and only one with slots sees files change that
 		// it did not change itself.
 		Seccomp: &wall.Seccomp{ConnectTo: p.Proxy, Watch: len(s.Slots) > 0},
-		Require: o.Require,
+		Require: s.Require,
+	}
+	if !o.NoView {
+		plan.View = &wall.View{Hostname: machineName(s)}
 	}
 	if baseData > 0 {
 		plan.Limits.DataBytes = baseData + b.MemoryBytes + int64(b.WorkerCount())*workerBytes
 	}
 	return plan
+}
+
+// hiddenName is what an app takes for the name of the machine unless it was granted the real one.
+const hiddenName = "localhost"
+
+func machineName(s Spec) string {
+	if slices.Contains(s.Allow.Diff(s.Deny).SysNames(), "hostname") {
+		return ""
+	}
+	return hiddenName
 }
 
 func (s Slot) role() wall.Role {

@@ -57,6 +57,7 @@ type target struct {
 	disk   diskState
 	told   bool // the breach has been reported: nothing more to do
 	gone   bool // the process has ended
+	rests  bool // it is frozen: nothing about it can change
 }
 
 // newWatchdog starts a watchdog, which must be closed.
@@ -212,8 +213,24 @@ func (w *watchdog) sampleDue() time.Duration {
 	return max(time.Until(next), 0)
 }
 
-// active says that there is still something to sample.
-func (t *target) active() bool { return !t.gone && !t.told }
+// active says that there is something to sample.
+func (t *target) active() bool { return !t.gone && !t.told && !t.rests }
+
+// rest says whether the process is frozen. A frozen one is not looked at, and costs the agent nothing; the first look
+// after that comes at once.
+func (w *watchdog) rest(pid int, rests bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	t := w.targets[pid]
+	if t == nil || t.rests == rests {
+		return
+	}
+	t.rests = rests
+	if !rests {
+		t.due = time.Time{}
+		signal(w.changed)
+	}
+}
 
 // sampleOne reads one process, updates its figures and acts on them.
 func (w *watchdog) sampleOne(t *target, b Budget) {

@@ -256,6 +256,25 @@ func TestWatchdogEndedProcess(t *testing.T) {
 	}
 }
 
+// A frozen process is not looked at, and is again once it is thawed.
+func TestWatchdogRests(t *testing.T) {
+	w := startWatchdog(t)
+	i := startChild(t, "idle", Budget{})
+	w.add(i)
+	i.begin(t)
+	until(t, "a first sample", func() bool { return w.usage(i.pid()).MemoryBytes > 0 })
+	w.rest(i.pid(), true)
+	w.rest(1<<30, true) // unknown
+	if wait := w.sampleDue(); wait < time.Minute {
+		t.Errorf("the next look is due in %v", wait)
+	}
+	i.setBudget(Budget{MemoryBytes: 64 << 10})
+	w.rest(i.pid(), false)
+	if b := i.breach(t); b.Budget != BudgetMemory {
+		t.Errorf("breach %+v", b)
+	}
+}
+
 func TestWatchdogClose(t *testing.T) {
 	w := startWatchdog(t)
 	i := startChild(t, "idle", Budget{})

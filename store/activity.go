@@ -30,6 +30,9 @@ type Activity struct {
 	Count      int64     `json:"count"`
 	BytesIn    int64     `json:"bytes_in"`
 	BytesOut   int64     `json:"bytes_out"`
+	// Reported means that the app said so of itself. It is kept and shown, and never counted as Use: an app must not be
+	// able to keep a permission alive, or to look harmless, by what it says.
+	Reported bool `json:"reported,omitempty"`
 }
 
 // Use sums up one permission of an app since it was installed.
@@ -43,6 +46,7 @@ const (
 	activityAge     = 7 * 24 * time.Hour
 	maxActivity     = 2000 // entries per app
 	maxActivityHour = 100  // different entries per app and hour; OtherActivity comes on top
+	maxReportedHour = 40   // what an app reports of itself is kept apart only up to here, so that it crowds out nothing
 	maxUse          = 500  // permissions per app
 	maxPermission   = 300  // bytes of a permission's text: a DNS name has at most 253
 )
@@ -67,8 +71,13 @@ func (db *DB) AddActivity(install string, all ...Activity) error {
 				return fmt.Errorf("activity with outcome %q: %w", a.Outcome, ErrInvalid)
 			}
 			a.Permission = plain(a.Permission)
-			if err := addUse(use, a); err != nil {
-				return err
+			if a.Permission == "" {
+				return fmt.Errorf("activity without a permission: %w", ErrInvalid)
+			}
+			if !a.Reported {
+				if err := addUse(use, a); err != nil {
+					return err
+				}
 			}
 			if err := addHour(activity, a); err != nil {
 				return err
@@ -118,7 +127,11 @@ func (db *DB) Use(install string) (map[string]Use, error) {
 func hourOf(t time.Time) []byte { return number(uint64(max(t.Unix(), 0) / 3600)) }
 
 func activityKey(a Activity) []byte {
-	return append(hourOf(a.At), strings.Join([]string{a.Permission, a.Outcome, plain(a.Side)}, "\x00")...)
+	parts := []string{a.Permission, a.Outcome, plain(a.Side)}
+	if a.Reported {
+		parts = append(parts, "reported")
+	}
+	return append(hourOf(a.At), strings.Join(parts, "\x00")...)
 }
 
 // plain keeps a text from reaching into the next part of a key, and from growing.
@@ -127,7 +140,11 @@ func plain(s string) string { return keepStart(strings.ReplaceAll(s, "\x00", "")
 func addHour(b *bolt.Bucket, a Activity) error {
 	key := activityKey(a)
 	raw := b.Get(key)
-	if raw == nil && entriesOf(b, key[:8], maxActivityHour) >= maxActivityHour {
+	most := maxActivityHour
+	if a.Reported {
+		most = maxReportedHour
+	}
+	if raw == nil && entriesOf(b, key[:8], most) >= most {
 		a.Permission = OtherActivity
 		key = activityKey(a)
 		raw = b.Get(key)
@@ -180,9 +197,6 @@ func dropBefore(b *bolt.Bucket, hour []byte) error {
 
 func addUse(b *bolt.Bucket, a Activity) error {
 	key := []byte(a.Permission)
-	if len(key) == 0 {
-		return fmt.Errorf("activity without a permission: %w", ErrInvalid)
-	}
 	raw := b.Get(key)
 	var u Use
 	if raw != nil {

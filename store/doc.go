@@ -14,10 +14,11 @@
 //	    record                → Install without its manifest, JSON
 //	    manifest              → paddock.json, the bytes that were installed
 //	    disk                  → last measured bytes (8 bytes)
+//	    woken                 → when its schedule last woke it, seconds since 1970 (8 bytes)
 //	    grants/               permission → permission.Grant, JSON
 //	    runs/                 run id (8 bytes, growing) → Run, JSON; at most 200
 //	    open/                 run id → nothing, for runs that have not ended
-//	    activity/             hour (8 bytes) permission NUL outcome NUL side → Activity, JSON; 7 days, at most 2,000
+//	    activity/             hour (8 bytes) permission NUL outcome NUL side [NUL "reported"] → Activity, JSON; 7 days, at most 2,000
 //	    use/                  permission → Use, JSON; at most 500
 //	    sessions/             sha256 of the cookie (32 bytes) → Session, JSON; at most 64
 //	pins

@@ -146,15 +146,6 @@ func (db *DB) DeleteInstall(id string) error {
 	})
 }
 
-// Pin returns the pin of the key that last installed appID; false when no key ever did.
-func (db *DB) Pin(appID string) (Pin, bool, error) {
-	pins, err := db.Pins(appID)
-	if err != nil || len(pins) == 0 {
-		return Pin{}, false, err
-	}
-	return pins[0], true, nil
-}
-
 // Pins returns every pin of appID, the last used first: a key that was replaced after an uninstall keeps its floor.
 func (db *DB) Pins(appID string) ([]Pin, error) {
 	var pins []Pin
@@ -163,13 +154,6 @@ func (db *DB) Pins(appID string) ([]Pin, error) {
 		return err
 	})
 	return pins, err
-}
-
-// DeletePin forgets every pin of appID.
-func (db *DB) DeletePin(appID string) error {
-	return db.update("forget the pins of "+appID, func(tx *bolt.Tx) error {
-		return unpin(tx, appID, func(Pin) bool { return true })
-	})
 }
 
 // DiskUse is the number of bytes that the app's folders held when they were last measured; 0 when never.
@@ -187,14 +171,30 @@ func (db *DB) DiskUse(install string) (int64, error) {
 	return bytes, err
 }
 
-// SetDiskUse keeps a measurement for DiskUse.
-func (db *DB) SetDiskUse(install string, bytes int64) error {
-	return db.update("write the disk use", func(tx *bolt.Tx) error {
+// Woken is when the app was last woken by its schedule; the zero time when never.
+func (db *DB) Woken(install string) (time.Time, error) {
+	var at time.Time
+	err := db.view("read the last wake", func(tx *bolt.Tx) error {
 		b, err := installBucket(tx, install)
 		if err != nil {
 			return err
 		}
-		return b.Put(keyDisk, number(uint64(max(bytes, 0))))
+		if n, ok := readNumber(b.Get(keyWoken)); ok {
+			at = time.Unix(int64(n), 0)
+		}
+		return nil
+	})
+	return at, err
+}
+
+// SetWoken keeps a time for Woken, to the second.
+func (db *DB) SetWoken(install string, at time.Time) error {
+	return db.update("write the last wake", func(tx *bolt.Tx) error {
+		b, err := installBucket(tx, install)
+		if err != nil {
+			return err
+		}
+		return b.Put(keyWoken, number(uint64(max(at.Unix(), 0))))
 	})
 }
 

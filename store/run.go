@@ -63,8 +63,9 @@ func (db *DB) StartRun(install string, r Run) (uint64, error) {
 	return id, err
 }
 
-// EndRun replaces the record of a run, normally with one that has an end. ErrNotFound when the run was dropped.
-func (db *DB) EndRun(install string, id uint64, r Run) error {
+// EndRun replaces the record of a run, normally with one that has an end. With disk it also keeps
+// that many bytes for DiskUse, in the same transaction. ErrNotFound when the run was dropped.
+func (db *DB) EndRun(install string, id uint64, r Run, disk *int64) error {
 	return db.update("record an end", func(tx *bolt.Tx) error {
 		runs, err := part(tx, install, bucketRuns)
 		if err != nil {
@@ -76,6 +77,15 @@ func (db *DB) EndRun(install string, id uint64, r Run) error {
 		open, err := part(tx, install, bucketOpen)
 		if err != nil {
 			return err
+		}
+		if disk != nil {
+			b, err := installBucket(tx, install)
+			if err != nil {
+				return err
+			}
+			if err := b.Put(keyDisk, number(uint64(max(*disk, 0)))); err != nil {
+				return err
+			}
 		}
 		return writeRun(runs, open, id, r)
 	})

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -153,35 +154,21 @@ func TestCommitReplacesGrantsAndPins(t *testing.T) {
 	in.VersionCode = 5 // a rollback: the floor must not fall with it
 	must(t, db.Commit(in, []permission.Grant{grant("lan", permission.Allow)}))
 	equal(t, "grants after the second commit", value[[]permission.Grant](t)(db.Grants(in.Install)), []permission.Grant{grant("lan", permission.Allow)})
-	pin, pinned, err := db.Pin(in.AppID)
-	must(t, err)
-	if want := (store.Pin{Key: "RWkey", Floor: 12, Install: in.Install}); !pinned || pin != want {
-		t.Errorf("pin %+v %v, want %+v", pin, pinned, want)
-	}
+	own := store.Pin{Key: "RWkey", Floor: 12, Install: in.Install}
+	equal(t, "pins", value[[]store.Pin](t)(db.Pins(in.AppID)), []store.Pin{own})
 
 	other := in
 	other.Install, other.PublisherKey, other.VersionCode = "another", "RWother", 1
 	must(t, db.Commit(other, nil))
-	equal(t, "pins", value[[]store.Pin](t)(db.Pins(in.AppID)), []store.Pin{
-		{Key: "RWother", Floor: 1, Install: "another"},
-		{Key: "RWkey", Floor: 12, Install: in.Install},
-	})
+	equal(t, "pins of both keys", value[[]store.Pin](t)(db.Pins(in.AppID)), []store.Pin{{Key: "RWother", Floor: 1, Install: "another"}, own})
 
 	must(t, db.DeleteInstall("another"))
-	pin, _, err = db.Pin(in.AppID)
-	must(t, err)
-	if pin.Key != "RWkey" {
-		t.Errorf("after the purge of the other the pin is %+v", pin)
-	}
-	must(t, db.DeletePin(in.AppID))
-	if _, pinned, err := db.Pin(in.AppID); pinned || err != nil {
-		t.Errorf("a deleted pin: %v, %v", pinned, err)
-	}
+	equal(t, "pins after the purge of the other", value[[]store.Pin](t)(db.Pins(in.AppID)), []store.Pin{own})
 
 	dev := store.Install{Install: "dev1", AppID: "org.example.notes.dev", Dev: true}
 	must(t, db.Commit(dev, nil))
-	if _, pinned, _ := db.Pin(dev.AppID); pinned {
-		t.Error("a development install has pinned a key")
+	if pins := value[[]store.Pin](t)(db.Pins(dev.AppID)); len(pins) > 0 {
+		t.Errorf("a development install has pinned %+v", pins)
 	}
 }
 
@@ -237,7 +224,7 @@ func TestRuns(t *testing.T) {
 	ended := noon.Add(time.Second)
 	breach := store.Breach{Budget: "memory", Limit: 1 << 28, Measured: 1<<28 + 5}
 	first := value[uint64](t)(db.StartRun(in.Install, store.Run{StartedAt: noon, PID: 7}))
-	must(t, db.EndRun(in.Install, first, store.Run{StartedAt: noon, EndedAt: &ended, Reason: "over_budget", Breach: &breach, Tail: strings.Repeat("x", 20000) + "end"}))
+	must(t, db.EndRun(in.Install, first, store.Run{StartedAt: noon, EndedAt: &ended, Reason: "over_budget", Breach: &breach, Tail: strings.Repeat("x", 20000) + "end"}, nil))
 	next := value[uint64](t)(db.StartRun(in.Install, store.Run{StartedAt: ended}))
 	if next <= first {
 		t.Errorf("run ids %d, %d do not grow", first, next)
@@ -261,7 +248,7 @@ func TestRuns(t *testing.T) {
 	if again, err := db.CloseOpenRuns("host_closed", noon); again != 0 || err != nil {
 		t.Errorf("closing again closed %d, %v", again, err)
 	}
-	if err := db.EndRun(in.Install, 999, store.Run{}); !errors.Is(err, store.ErrNotFound) {
+	if err := db.EndRun(in.Install, 999, store.Run{}, nil); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("ending an unknown run gives %v", err)
 	}
 }
@@ -284,7 +271,7 @@ func TestRunsAreBounded(t *testing.T) {
 	if len(runs) != 200 || !runs[0].StartedAt.Equal(noon.Add(219*time.Second)) {
 		t.Errorf("%d runs are kept, the newest from %s", len(runs), runs[0].StartedAt)
 	}
-	if err := db.EndRun(in.Install, first, store.Run{}); !errors.Is(err, store.ErrNotFound) {
+	if err := db.EndRun(in.Install, first, store.Run{}, nil); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("ending a dropped run gives %v", err)
 	}
 	if closed := value[int](t)(db.CloseOpenRuns("host_closed", noon)); closed != 200 {
@@ -317,6 +304,37 @@ func TestActivityIsSummedUp(t *testing.T) {
 		if err := db.AddActivity(in.Install, bad); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("%+v was stored: %v", bad, err)
 		}
+	}
+}
+
+// What an app reports about itself is kept and shown, beside what is known of it, and is no use of a permission; nor
+// does a flood of it crowd out what is known.
+func TestReportedActivity(t *testing.T) {
+	db := open(t)
+	in := notes()
+	must(t, db.PutInstall(in))
+	says := store.Activity{At: noon, Permission: "sys:hostname", Outcome: "allowed", Side: "process", Count: 2, Reported: true}
+	known := store.Activity{At: noon, Permission: "sys:hostname", Outcome: "allowed", Side: "process", Count: 1}
+	must(t, db.AddActivity(in.Install, says, known, says))
+	says.Count = 4
+	all := value[[]store.Activity](t)(db.Activity(in.Install, time.Time{}))
+	if len(all) != 2 || !slices.Contains(all, says) || !slices.Contains(all, known) {
+		t.Errorf("kept: %+v", all)
+	}
+	equal(t, "use", value[map[string]store.Use](t)(db.Use(in.Install)), map[string]store.Use{"sys:hostname": {Last: noon, Count: 1}})
+
+	var flood []store.Activity
+	for i := range 200 {
+		flood = append(flood, store.Activity{At: noon, Permission: fmt.Sprintf("net:x%d.example.net", i), Outcome: "refused", Side: "process", Count: 1, Reported: true})
+	}
+	late := store.Activity{At: noon, Permission: "net:api.example.com", Outcome: "allowed", Side: "process", Count: 1}
+	must(t, db.AddActivity(in.Install, append(flood, late)...))
+	all = value[[]store.Activity](t)(db.Activity(in.Install, time.Time{}))
+	if len(all) > 45 || !slices.Contains(all, late) {
+		t.Errorf("after a flood of reports %d entries are kept, what came after it among them: %v", len(all), slices.Contains(all, late))
+	}
+	if err := db.AddActivity(in.Install, store.Activity{At: noon, Outcome: "refused", Reported: true}); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("a report of nothing was stored: %v", err)
 	}
 }
 
@@ -467,7 +485,9 @@ func TestDiskUse(t *testing.T) {
 	if n := value[int64](t)(db.DiskUse(in.Install)); n != 0 {
 		t.Errorf("never measured: %d", n)
 	}
-	must(t, db.SetDiskUse(in.Install, 12345678901))
+	disk := int64(12345678901)
+	run := value[uint64](t)(db.StartRun(in.Install, store.Run{StartedAt: noon}))
+	must(t, db.EndRun(in.Install, run, store.Run{StartedAt: noon}, &disk))
 	if n := value[int64](t)(db.DiskUse(in.Install)); n != 12345678901 {
 		t.Errorf("measured %d", n)
 	}
@@ -497,8 +517,8 @@ func TestDeleteInstallTakesEverything(t *testing.T) {
 	if all := value[[]store.Install](t)(db.Installs()); len(all) != 1 || all[0].Install != "other" {
 		t.Errorf("left are %+v", all)
 	}
-	if _, pinned, _ := db.Pin(in.AppID); pinned {
-		t.Error("the pin is left")
+	if pins := value[[]store.Pin](t)(db.Pins(in.AppID)); len(pins) > 0 {
+		t.Errorf("pins left: %+v", pins)
 	}
 	if all := value[[]store.Notice](t)(db.Notices()); len(all) != 1 || all[0].ID != "2" {
 		t.Errorf("notices left: %+v", all)

@@ -267,12 +267,7 @@ func (p *program) completeApp(cmd *cobra.Command, args []string, _ string) ([]st
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
-	defer cancel()
-	if _, err := p.reach(ctx); err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	apps, err := control.Do[[]control.ListEntry](ctx, p.client, control.MethodList, nil)
+	apps, err := offer[[]control.ListEntry](cmd.Context(), p, control.MethodList)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -281,4 +276,15 @@ func (p *program) completeApp(cmd *cobra.Command, args []string, _ string) ([]st
 		names = append(names, harmless(a.Short)+"\t"+harmless(a.Name))
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// offer asks a running agent for what a shell may offer.
+func offer[Out any](ctx context.Context, p *program, method string) (Out, error) {
+	ctx, cancel := context.WithTimeout(ctx, completeTimeout)
+	defer cancel()
+	if _, err := p.reach(ctx); err != nil {
+		var none Out
+		return none, err
+	}
+	return control.Do[Out](ctx, p.client, method, nil)
 }

@@ -22,8 +22,10 @@ type benchDocument struct {
 	Throughput benchRate      `json:"throughput"` // the same, requests a second
 	Download   benchRate      `json:"download"`   // the same, MB a second of a 10 MB body
 	Upload     benchRate      `json:"upload"`
+	Front      benchFront     `json:"front_door"`
 	Watchdog   *benchCost     `json:"watchdog"` // null where the system does not tell
-	Seconds    float64        `json:"seconds"`  // that all this took
+	Isolation  []benchOthers  `json:"isolation"`
+	Seconds    float64        `json:"seconds"` // that all this took
 }
 
 type benchTime struct {
@@ -48,17 +50,30 @@ type benchRate struct {
 	Ratio       float64 `json:"ratio"` // per_s ÷ baseline_per_s
 }
 
+// benchOthers is what one app feels of another that behaves badly: requests through the front door, and the same
+// requests just before.
+type benchOthers struct {
+	Other         string  `json:"other"` // what the other app does: "loops", "hangs" or "floods"
+	Connections   int     `json:"connections"`
+	P99MS         float64 `json:"p99_ms"`
+	BaselineP99MS float64 `json:"baseline_p99_ms"`
+	Ratio         float64 `json:"ratio"` // p99_ms ÷ baseline_p99_ms
+}
+
 // benchCost is the processor time of the agent, and of sleeping apps, in percent of one core.
 type benchCost struct {
-	Apps            int     `json:"apps"`
+	Installed       int     `json:"installed"`
+	Apps            int     `json:"apps"`                   // of them, those that are awake or frozen
 	BaselinePercent float64 `json:"baseline_percent"`       // the agent while every app is stopped
 	AwakePercent    float64 `json:"awake_percent"`          // the agent while they are awake and unused
 	FrozenPercent   float64 `json:"frozen_percent"`         // the agent while they are frozen
 	PerAppPercent   float64 `json:"per_app_percent"`        // what watching one app that is awake costs
+	PerFrozen       float64 `json:"per_frozen_app_percent"` // what one frozen app costs
 	Ratio           float64 `json:"ratio"`                  // awake_percent ÷ baseline_percent
 	FrozenAppsMS    float64 `json:"frozen_apps_ms"`         // processor time of the frozen apps themselves
 	WindowSeconds   float64 `json:"window_seconds"`         // how long each was looked at
 	SleepingMemory  int64   `json:"frozen_bytes,omitempty"` // memory of one frozen app
+	AgentMemory     int64   `json:"agent_bytes,omitempty"`  // memory of the agent then
 }
 
 func newBenchTime(all, baseline []time.Duration) benchTime {
@@ -71,10 +86,11 @@ func newBenchRate(connections int, perS, baseline float64) benchRate {
 }
 
 func (p *program) benchCommand() *cobra.Command {
-	return &cobra.Command{
+	bench := &cobra.Command{
 		Use: "bench", Short: "Measure start, wake, proxy and watchdog on this machine", Args: takes(),
-		Long: `Measures what Paddock costs on this machine, in under a minute: how long an app takes to start and to wake, what the
-front door adds to a request, and what watching apps takes. Each figure stands beside a baseline from the same run.
+		Long: `Measures what Paddock costs on this machine, in about a minute: how long an app takes to start and to wake, what the
+front door adds to a request, also beside Caddy and nginx where they are installed, what one app feels of another that
+misbehaves, and what watching apps takes. Each figure stands beside a baseline from the same run.
 
 It starts an agent of its own with a temporary home folder, and removes both. Your apps are not touched; other work on
 the machine changes the figures, and the ratios much less.`,
@@ -91,6 +107,8 @@ the machine changes the figures, and the ratios much less.`,
 			return nil
 		},
 	}
+	bench.AddCommand(p.benchPart())
+	return bench
 }
 
 // bench runs every measurement in turn.
@@ -116,6 +134,8 @@ func (p *program) bench(ctx context.Context) (_ benchDocument, err error) {
 		{"Waking a frozen app", rig.thaw},
 		{"Requests through the front door, and straight to the app", rig.requests},
 		{"Large bodies", rig.bodies},
+		{"The front door alone, and other proxies", rig.front},
+		{"One app that misbehaves, and the others", rig.isolation},
 		{"Watching apps", rig.watching},
 	} {
 		p.benchStep(step.name)
@@ -150,6 +170,10 @@ func (p *program) printBench(d benchDocument) {
 	rate(fmt.Sprintf("requests a second, %d at a time", d.Throughput.Connections), "/s", d.Throughput)
 	rate("download of 10 MB", "MB/s", d.Download)
 	rate("upload of 10 MB", "MB/s", d.Upload)
+	d.Front.rows(&t)
+	for _, o := range d.Isolation {
+		t.add(text(fmt.Sprintf("request while another app %s, p99", o.Other)), ms(o.P99MS), ms(o.BaselineP99MS), times(o.Ratio), text("the same while it rests"))
+	}
 	if w := d.Watchdog; w != nil {
 		core := func(v float64) cell { return number(fmt.Sprintf("%.3f %%", v)) }
 		t.add(text(fmt.Sprintf("agent with %d apps awake, of a core", w.Apps)), core(w.AwakePercent), core(w.BaselinePercent), times(w.Ratio), text("the agent with every app stopped"))
@@ -159,4 +183,5 @@ func (p *program) printBench(d benchDocument) {
 	p.say("")
 	p.say("Thawing adds %.2f ms to a request, the front door %.3f ms. Measured in %.0f s on %d processors with Deno %s.",
 		d.Thaw.OverMS, d.Latency[0].OverMS, d.Seconds, d.CPUs, d.Deno)
+	p.say("%s", d.Front.sentence())
 }

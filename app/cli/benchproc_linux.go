@@ -42,3 +42,17 @@ func processorTime(pid int) (time.Duration, error) {
 	}
 	return sum, nil
 }
+
+// residentMemory is what a process holds, in bytes.
+func residentMemory(pid int) (int64, error) {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(text))
+	if len(fields) < 2 {
+		return 0, fmt.Errorf("the memory of process %d cannot be read", pid)
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize()), err
+}

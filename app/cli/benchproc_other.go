@@ -13,3 +13,5 @@ func endWithUs(*exec.Cmd) {}
 
 // processorTime is known on Linux only.
 func processorTime(int) (time.Duration, error) { return 0, errors.ErrUnsupported }
+
+func residentMemory(int) (int64, error) { return 0, errors.ErrUnsupported }

@@ -24,8 +24,11 @@ import (
 //go:embed bench
 var benchFiles embed.FS
 
-// benchApps is how many copies of the app are installed: the first is measured, all are watched.
-const benchApps = 5
+// How many copies of the app are installed, and how many of them are awake while apps are watched. The first is measured.
+const (
+	benchApps  = 50
+	benchAwake = 20
+)
 
 // benchRig is an agent of its own with the measured apps installed.
 type benchRig struct {
@@ -65,7 +68,8 @@ func (p *program) newBenchRig(ctx context.Context) (_ *benchRig, err error) {
 		}
 		r.apps = append(r.apps, id)
 	}
-	return r, r.enter(ctx)
+	r.door, err = r.enter(ctx, r.apps[0])
+	return r, err
 }
 
 // startAgent runs this program as an agent. It ends with us, however we end, where the system can do that.
@@ -134,15 +138,16 @@ func (r *benchRig) install(ctx context.Context, i int) (string, error) {
 	return done.ID, err
 }
 
-// enter opens the first app and spends its link, as a browser does.
-func (r *benchRig) enter(ctx context.Context) error {
-	o, err := control.Do[control.OpenResult](ctx, r.client, control.MethodOpen, control.Open{App: r.apps[0]})
+// enter opens an app and spends its link, as a browser does.
+func (r *benchRig) enter(ctx context.Context, app string) (benchTarget, error) {
+	var none benchTarget
+	o, err := control.Do[control.OpenResult](ctx, r.client, control.MethodOpen, control.Open{App: app})
 	if err != nil {
-		return err
+		return none, err
 	}
 	greeting, err := control.Do[control.Greeting](ctx, r.client, control.MethodGreet, control.Greet{Protocol: control.Protocol, Client: "paddock bench"})
 	if err != nil {
-		return err
+		return none, err
 	}
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
@@ -151,23 +156,22 @@ func (r *benchRig) enter(ctx context.Context) error {
 	defer transport.CloseIdleConnections()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.AppURL, nil)
 	if err != nil {
-		return err
+		return none, err
 	}
 	response, err := transport.RoundTrip(request)
 	if err != nil {
-		return err
+		return none, err
 	}
 	if err := discard(response.Body); err != nil {
-		return err
+		return none, err
 	}
 	cookies := response.Cookies()
 	if response.StatusCode != http.StatusOK || len(cookies) == 0 {
-		return fmt.Errorf("the app's link answers %s", response.Status)
+		return none, fmt.Errorf("the app's link answers %s", response.Status)
 	}
-	r.door = benchTarget{network: "tcp", address: greeting.Gateway, head: "Host: " + strings.TrimPrefix(o.Origin, "http://") + "\r\n" +
+	return benchTarget{network: "tcp", address: greeting.Gateway, head: "Host: " + strings.TrimPrefix(o.Origin, "http://") + "\r\n" +
 		"User-Agent: paddock-bench\r\nAccept: */*\r\nSec-Fetch-Site: same-origin\r\nOrigin: " + o.Origin + "\r\n" +
-		"Cookie: " + cookies[0].Name + "=" + cookies[0].Value + "\r\n"}
-	return nil
+		"Cookie: " + cookies[0].Name + "=" + cookies[0].Value + "\r\n"}, nil
 }
 
 // straight is the first app's own socket, without the front door. It changes with each start.

@@ -8,10 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"time"
-
-	"paddock/app/control"
 )
 
 // How much is measured. All of it together stays well under a minute on two processors.
@@ -220,94 +217,4 @@ func (r *benchRig) bodies(ctx context.Context, doc *benchDocument) error {
 		return fmt.Errorf("upload: %w", err)
 	}
 	return nil
-}
-
-// watching measures the agent's processor time while all apps are awake, frozen and stopped.
-func (r *benchRig) watching(ctx context.Context, doc *benchDocument) error {
-	if _, err := processorTime(r.agent.Process.Pid); errors.Is(err, errors.ErrUnsupported) {
-		return nil
-	}
-	for _, app := range r.apps {
-		if _, err := control.Do[control.OpenResult](ctx, r.client, control.MethodOpen, control.Open{App: app}); err != nil {
-			return err
-		}
-	}
-	// What a start leaves to do (compiling, walking folders) is not what watching costs.
-	if err := pause(ctx, benchWindow/2); err != nil {
-		return err
-	}
-	agent := r.agent.Process.Pid
-	cost := &benchCost{Apps: len(r.apps), WindowSeconds: benchWindow.Seconds()}
-	var err error
-	if cost.AwakePercent, _, err = usedInWindow(ctx, agent, nil); err != nil {
-		return err
-	}
-	for _, app := range r.apps {
-		if err := r.rest(ctx, app, false); err != nil {
-			return fmt.Errorf("freeze %s: %w", app, err)
-		}
-	}
-	running, err := control.Do[[]control.Running](ctx, r.client, control.MethodPs, nil)
-	if err != nil {
-		return err
-	}
-	if err := pause(ctx, benchCalm); err != nil {
-		return err
-	}
-	var apps []int
-	for _, app := range running {
-		if app.State != control.StateFrozen {
-			return errors.New(app.ID + " is " + app.State + " and should be frozen, process " + strconv.Itoa(app.PID))
-		}
-		apps = append(apps, app.PID)
-		cost.SleepingMemory = app.MemoryBytes
-	}
-	var sleeping time.Duration
-	if cost.FrozenPercent, sleeping, err = usedInWindow(ctx, agent, apps); err != nil {
-		return err
-	}
-	cost.FrozenAppsMS = milliseconds(sleeping)
-	for _, app := range r.apps {
-		if err := r.rest(ctx, app, true); err != nil {
-			return fmt.Errorf("stop %s: %w", app, err)
-		}
-	}
-	if err := pause(ctx, benchCalm); err != nil {
-		return err
-	}
-	if cost.BaselinePercent, _, err = usedInWindow(ctx, agent, nil); err != nil {
-		return err
-	}
-	cost.PerAppPercent = (cost.AwakePercent - cost.BaselinePercent) / float64(cost.Apps)
-	cost.Ratio = ratio(cost.AwakePercent, cost.BaselinePercent)
-	doc.Watchdog = cost
-	return nil
-}
-
-// usedInWindow is the processor time that a process used in a window, in percent of one core, and that others used in
-// the same window together.
-func usedInWindow(ctx context.Context, pid int, others []int) (percent float64, together time.Duration, err error) {
-	used := func() (one, rest time.Duration, err error) {
-		if one, err = processorTime(pid); err != nil {
-			return 0, 0, err
-		}
-		for _, pid := range others {
-			t, err := processorTime(pid)
-			if err != nil {
-				return 0, 0, err
-			}
-			rest += t
-		}
-		return one, rest, nil
-	}
-	began := time.Now()
-	one, rest, err := used()
-	if err != nil {
-		return 0, 0, err
-	}
-	if err := pause(ctx, benchWindow); err != nil {
-		return 0, 0, err
-	}
-	oneNow, restNow, err := used()
-	return 100 * (oneNow - one).Seconds() / time.Since(began).Seconds(), restNow - rest, err
 }

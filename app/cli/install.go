@@ -196,7 +196,7 @@ func (p *program) review(ctx context.Context, source string, dev bool) error {
 func publisherText(pub control.Publisher) string {
 	switch pub.Trust {
 	case "known":
-		return pub.Key + " (known: the key that signed the installed version)"
+		return pub.Key + " (known: something signed with this key was installed before)"
 	case "unsigned":
 		return "not signed"
 	default:

@@ -158,7 +158,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 4 no such app, 5 the agent
 		p.psCommand(), p.stopCommand(), p.restartCommand(), p.uninstallCommand())
 	group("rights", "What they may do and what they did:", p.permissionsCommand(), p.grantCommand(), p.denyCommand(), p.revokeCommand(),
 		p.budgetCommand(), p.activityCommand(), p.historyCommand(), p.logsCommand())
-	group("paddock", "Paddock itself:", p.agentCommand(), p.quitCommand(), p.doctorCommand(), p.benchCommand())
+	group("paddock", "Paddock itself:", p.agentCommand(), p.quitCommand(), p.doctorCommand(), p.settingsCommand(), p.benchCommand())
 	group("author", "For authors:", p.initCommand(), p.packCommand(), p.keygenCommand(), p.signCommand(), p.verifyCommand(), p.manifestCommand())
 	return root
 }

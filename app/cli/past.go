@@ -26,6 +26,9 @@ func (p *program) activityCommand() *cobra.Command {
 				return err
 			}
 			if p.json {
+				for i := range all {
+					all[i].Reported = false // not part of the document
+				}
 				p.document(list(all))
 				return nil
 			}
@@ -33,6 +36,7 @@ func (p *program) activityCommand() *cobra.Command {
 				p.note("Nothing was used and nothing was refused in that time.")
 				return nil
 			}
+			own := false
 			t := table{head: []string{"LAST", "WHAT", "OUTCOME", "BY", "TIMES", "RECEIVED", "SENT"}}
 			for _, a := range all {
 				outcome := text(a.Outcome)
@@ -40,12 +44,19 @@ func (p *program) activityCommand() *cobra.Command {
 					outcome.style = red
 				}
 				by := a.Side
-				if by == "process" {
+				switch {
+				case a.Reported:
+					by = "app*"
+					own = true
+				case by == "process":
 					by = "app"
 				}
 				t.add(text(stamp(a.At)), text(a.Permission), outcome, text(by), number(fmt.Sprint(a.Count)), number(size(a.BytesIn)), number(size(a.BytesOut)))
 			}
 			p.print(t)
+			if own {
+				p.note("* reported by the app about itself, and shown as it says")
+			}
 			return nil
 		},
 	}

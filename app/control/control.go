@@ -39,6 +39,7 @@ const (
 	MethodPs          = "ps"          // Empty → []Running
 	MethodStop        = "stop"        // AppRef → Empty
 	MethodRestart     = "restart"     // AppRef → Empty
+	MethodAhead       = "ahead"       // AppRef → Empty: a person is about to open the app; it is started if that costs nobody anything
 	MethodRest        = "rest"        // Rest → Empty: put an unused app to sleep now
 	MethodPermissions = "permissions" // AppRef → []PermissionRow
 	MethodDecide      = "decide"      // Decide → Empty: grant, deny or revoke one permission
@@ -48,6 +49,8 @@ const (
 	MethodLogs        = "logs"        // Logs → events of LogLine, then Empty
 	MethodUninstall   = "uninstall"   // Uninstall → Empty
 	MethodDoctor      = "doctor"      // Empty → Doctor
+	MethodSettings    = "settings"    // Empty → []Setting
+	MethodSetSetting  = "set-setting" // SetSetting → Empty
 
 	MethodPrompt  = "prompt"  // PromptRef → Prompt: what a prompt window shows
 	MethodPreview = "preview" // Preview → []string: the exact technical lines for a choice of answers
@@ -436,7 +439,8 @@ type Activity struct {
 	Count      int64     `json:"count"`
 	BytesIn    int64     `json:"bytes_in"`
 	BytesOut   int64     `json:"bytes_out"`
-	Side       string    `json:"side"` // "process", "page"
+	Side       string    `json:"side"`               // "process", "page"
+	Reported   bool      `json:"reported,omitempty"` // the app's own runtime says so, and the app could make it say so
 }
 
 // Run is one launch of an app and how it ended.
@@ -504,6 +508,21 @@ type DoctorGateway struct {
 	PeersWhy string `json:"peers_why,omitempty"`
 	// PagesCan says, in words, how the page of an app with no right to the network can still send something out.
 	PagesCan []string `json:"pages_can"`
+}
+
+// Setting is one choice that holds for all of Paddock.
+type Setting struct {
+	Key     string   `json:"key"`
+	Value   string   `json:"value"`
+	Default string   `json:"default"`
+	Choices []string `json:"choices"`
+	Title   string   `json:"title"` // what it decides, for people
+}
+
+// SetSetting changes one setting to one of its choices.
+type SetSetting struct {
+	Key   string `json:"key"`
+	Value string `json:"value"`
 }
 
 // PromptRef names an open permission prompt.

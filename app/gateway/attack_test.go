@@ -106,7 +106,7 @@ func TestAttacks(t *testing.T) {
 		{"form of its own site into the frame", r.lines("POST /", "Origin: http://shell."+r.host, "Sec-Fetch-Site: same-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", "Content-Length: 0"), 403, false},
 		{"script of its own site", r.lines("GET /", "Sec-Fetch-Site: same-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: script"), 403, false},
 
-		{"frame of the shell", r.lines("GET /", "Sec-Fetch-Site: same-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"), 200, true},
+		{"frame of another port of its name", r.lines("GET /", "Sec-Fetch-Site: same-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"), 403, false},
 		{"frame goes on", r.lines("GET /", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"), 200, true},
 		{"file to be saved", r.lines("GET /", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: empty"), 200, true},
 		{"own form", r.lines("POST /", "Origin: "+own, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", "Content-Length: 0"), 200, true},

@@ -35,7 +35,7 @@ func (g *Gateway) hostPath(w http.ResponseWriter, r *http.Request, s *site, cook
 		g.icon(w, r, s)
 		return
 	case reportPath:
-		if reports(r) {
+		if reportedByBrowser(r, s.origin) {
 			g.report(w, r, s)
 			return
 		}
@@ -83,6 +83,14 @@ func (g *Gateway) openApp(w http.ResponseWriter, r *http.Request, s *site, cooki
 	g.show(w, r, s, http.StatusOK, page{Title: "Opening " + s.name() + "…", Link: "/", LinkLabel: "Continue", Enter: true})
 }
 
+// ownPage reports whether an answer becomes a page where the app's own are shown.
+func (s *site) ownPage(r *http.Request) bool {
+	if s.shellHost != "" {
+		return frameDestination(r)
+	}
+	return r.Header.Get("Sec-Fetch-Dest") == "document"
+}
+
 func (s *site) setCookie(session string) string {
 	return s.cookie + "=" + session + "; Path=/; HttpOnly; SameSite=Strict"
 }
@@ -116,7 +124,7 @@ func (g *Gateway) act(w http.ResponseWriter, r *http.Request, s *site) {
 		g.show(w, r, s, http.StatusMethodNotAllowed, page{Title: "There is nothing here", Text: "This address is for buttons."})
 		return
 	}
-	if fetchedByBrowser(r) && (r.Header["Origin"] == nil || r.Header.Get("Sec-Fetch-Mode") != "navigate" || !frameDestination(r)) {
+	if fetchedByBrowser(r) && (r.Header["Origin"] == nil || r.Header.Get("Sec-Fetch-Mode") != "navigate" || !s.ownPage(r)) {
 		g.show(w, r, s, http.StatusForbidden, page{Title: "This request was refused", Text: "A button of a Paddock page has to be pressed."})
 		return
 	}

@@ -277,14 +277,19 @@ func (g *Gateway) site(install string) *site {
 }
 
 // Mint makes two links that open the app once each, within 30 seconds: url is for a browser and leads to the shell
-// page with the app in its frame; appURL is on the app's own origin, for tools without a browser.
+// page with the app in its frame; appURL is on the app's own origin, for tools without a browser. Where there is no
+// shell they are the same.
 func (g *Gateway) Mint(install string) (url, appURL string, err error) {
 	s := g.site(install)
 	if s == nil {
 		return "", "", fmt.Errorf("open link for %q: %w", install, ErrUnknownInstall)
 	}
 	link := openPath + "?t="
-	return s.shellOrigin + link + s.tokens.mint(g.now()), s.origin + link + s.tokens.mint(g.now()), nil
+	appURL = s.origin + link + s.tokens.mint(g.now())
+	if s.shellHost == "" {
+		return appURL, appURL, nil
+	}
+	return s.shellOrigin + link + s.tokens.mint(g.now()), appURL, nil
 }
 
 // EndSessions ends every session of an install, its unspent links, and the requests and streams that are open.

@@ -110,8 +110,8 @@ func single(h http.Header, canonical string) (value string, ok bool) {
 // which old browsers send with everything that writes, must be the app's own. An Origin is never waved through:
 // "null", another app's and another port's are all refused.
 //
-// Where framed is set, a frame may be led here by its own site, which is the shell of this app (see shellPrefix);
-// whether it may show the answer is for frame-ancestors to say.
+// Where framed is set, a frame may be led here by its own site, which is the shell of this app (see shellPrefix) or
+// another port of its name: whether it may show the answer is for frame-ancestors to say.
 func crossOrigin(g *Gateway, r *http.Request, own string, framed bool) (why string) {
 	origin, once := single(r.Header, "Origin")
 	if !once || origin != "" && origin != own {

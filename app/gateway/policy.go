@@ -91,7 +91,7 @@ func contentPolicy(allow permission.Set, host string) string {
 		{"object-src", []string{"'none'"}},
 		{"base-uri", []string{"'none'"}},
 		{"form-action", []string{"'self'"}},
-		{"frame-ancestors", []string{"http://" + shellPrefix + host}},
+		{"frame-ancestors", []string{framers(host)}},
 		// report-to would send the same later, in batches, and without the session in some browsers.
 		{"report-uri", []string{reportPath}},
 	} {

@@ -16,12 +16,11 @@ import (
 // maxReport is the largest policy report that is read, in bytes.
 const maxReport = 16 << 10
 
-// reports reports whether a browser says that it sends a policy report of the origin's own page. Firefox sends those
-// without cookies.
-func reports(r *http.Request) bool {
-	site, once := single(r.Header, "Sec-Fetch-Site")
-	dest, only := single(r.Header, "Sec-Fetch-Dest")
-	return once && only && r.Method == http.MethodPost && site == "same-origin" && dest == "report"
+// reportedByBrowser reports whether a browser sent a policy report of one of the origin's own documents, which had a
+// session to be there at all. Firefox sends reports without cookies, so they cannot be asked for.
+func reportedByBrowser(r *http.Request, origin string) bool {
+	dest, once := single(r.Header, "Sec-Fetch-Dest")
+	return once && dest == "report" && r.Header.Get("Sec-Fetch-Site") == "same-origin" && r.Header.Get("Origin") == origin
 }
 
 // report takes a browser's report of something that the policy kept a page from. A page can send any report it

@@ -40,12 +40,12 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.show(w, r, s, http.StatusForbidden, page{Title: "Service workers are not possible", Text: "An app's page cannot install one."})
 		return
 	}
-	if why := crossOrigin(g, r, s.origin, true); why != "" {
+	if why := crossOrigin(g, r, s.origin, pathOf(r) == enterPath); why != "" {
 		g.log.Debug("request refused", "app", s.install, "why", why)
 		g.show(w, r, s, http.StatusForbidden, page{Title: "This request was refused", Text: "It did not come from the app's own page: " + why + "."})
 		return
 	}
-	if tabNavigation(r) {
+	if s.shellHost != "" && tabNavigation(r) {
 		g.toShell(w, r, s)
 		return
 	}

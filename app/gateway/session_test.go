@@ -256,6 +256,27 @@ func TestReports(t *testing.T) {
 			t.Errorf("%.80s: %s, used %q, want %q", row.body, res.Status, got, want)
 		}
 	}
+	t.Run("without cookies", func(t *testing.T) { // as Firefox sends them
+		r.clock.advance(time.Minute)
+		const body = `{"csp-report":{"blocked-uri":"eval"}}`
+		own := []string{"Origin: http://" + r.host, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: report"}
+		for _, row := range []struct {
+			headers []string
+			status  int
+		}{
+			{own, 204},
+			{own[1:], 401},
+			{own[:3], 401},
+			{[]string{own[0], "Sec-Fetch-Dest: report"}, 401},
+			{append([]string{"Origin: http://other-abcdefgh.localhost:" + r.g.port}, own[1:]...), 403},
+			{[]string{own[0], "Sec-Fetch-Site: cross-site", own[3]}, 403},
+		} {
+			res := r.raw("POST /.paddock/csp-report HTTP/1.1\r\nHost: " + r.host + "\r\nConnection: close\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n" + strings.Join(row.headers, "\r\n") + "\r\n\r\n" + body)
+			if res.StatusCode != row.status {
+				t.Errorf("%q: %s, want %d", row.headers, res.Status, row.status)
+			}
+		}
+	})
 	refused := 0
 	for range 80 {
 		if send(`{"csp-report":{"blocked-uri":"eval"}}`).StatusCode == 429 {

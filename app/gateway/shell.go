@@ -22,6 +22,23 @@ import (
 // are one site: in the frame the app has its Strict cookies and the storage that it has in a tab. Two apps are not.
 const shellPrefix = "shell."
 
+// shellOf returns the host of the shell of an app's host, or "" where there is none: only names below localhost are
+// one site with the app, a numeric address is a site of its own.
+func shellOf(host string) string {
+	if name, _, _ := strings.Cut(host, ":"); !strings.HasSuffix(name, ".localhost") {
+		return ""
+	}
+	return shellPrefix + host
+}
+
+// framers are who may show an app's page in a frame, as frame-ancestors says it.
+func framers(host string) string {
+	if shell := shellOf(host); shell != "" {
+		return "http://" + shell
+	}
+	return "'none'"
+}
+
 //go:embed shell.html
 var shellText string
 
@@ -101,7 +118,7 @@ func (g *Gateway) serveShell(w http.ResponseWriter, r *http.Request, s *site) {
 		g.openApp(w, r, s, cookies)
 	case path == iconPath:
 		g.icon(w, r, s)
-	case path == reportPath && reports(r):
+	case path == reportPath && reportedByBrowser(r, s.shellOrigin):
 		g.report(w, r, s)
 	case cookies.count != 1 || !s.jar.holds(cookies.session, g.now()):
 		g.turnAway(w, r, s, cookies)
@@ -154,7 +171,12 @@ func (g *Gateway) toShell(w http.ResponseWriter, r *http.Request, s *site) {
 	case reserved(r.RequestURI):
 		link = s.shellOrigin + "/"
 	}
-	g.show(w, r, s, http.StatusOK, page{Title: "Opening " + s.name() + "…", Link: link, LinkLabel: "Continue", Enter: true})
+	p := page{Title: "Opening " + s.name() + "…", Link: link, LinkLabel: "Continue", Enter: true}
+	if from := r.Header.Get("Sec-Fetch-Site"); pathOf(r) != openPath && from != "none" && from != "same-origin" {
+		// From here on the way is one within the site, and the Strict cookie goes along: the user shall want that.
+		p = page{Title: "Open " + s.name() + "?", Text: "You came here from another site.", Link: link, LinkLabel: "Continue to " + s.name()}
+	}
+	g.show(w, r, s, http.StatusOK, p)
 }
 
 // enterFrame lets the frame of a shell page in: it gets the session of that page, and goes on to where it was led.

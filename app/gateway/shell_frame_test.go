@@ -280,10 +280,6 @@ var (
 	aid = "const a = (props) => { const e = Object.assign(document.createElement('a'), props); document.body.append(e); return e };"
 )
 
-func everywhere(why string) map[browser.Kind]string {
-	return map[browser.Kind]string{browser.Chromium: why, browser.Firefox: why}
-}
-
 // goal is where a way leads: requests are counted by their query, connections and packets by a listener of their own.
 func (s *stage) goal(t *testing.T, name, side string) string {
 	t.Helper()

@@ -212,7 +212,7 @@ func TestTabEvents(t *testing.T) {
 	if began.Version == "" || began.Bar != nil {
 		t.Errorf("at first %+v", began)
 	}
-	r.ask("GET", "/a?b", r.host, append(inFrame, "Cookie: "+r.session)...)
+	r.ask("GET", "/a?b", r.host, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", "Cookie: "+r.session)
 	if s := state(); s.Path != "/a?b" || s.Visit != began.Visit+1 || s.Version != began.Version {
 		t.Errorf("after a visit %+v", s)
 	}
@@ -263,7 +263,7 @@ func TestTabEvents(t *testing.T) {
 		tabs := &r.g.site("i1").tabs
 		tabs.mu.Lock()
 		defer tabs.mu.Unlock()
-		return len(tabs.streams) == 0
+		return tabs.streams == 0
 	})
 }
 

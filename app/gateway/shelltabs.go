@@ -26,8 +26,8 @@ func (g *Gateway) SetBanner(install string, b *Banner) {
 
 // Limits of the event streams of open tabs.
 const (
-	// maxStreams is per session, which is a browser. Browsers open six connections to an origin (HTTP/1.1), and each
-	// stream holds one; tabs beyond it ask again and again.
+	// maxStreams is per app. Browsers open six connections to an origin (HTTP/1.1), and each stream holds one; tabs
+	// beyond it ask again and again. Not per session: a browser has a new one with each link.
 	maxStreams = 4
 	askAgain   = 700 * time.Millisecond // for those tabs
 	reconnect  = time.Second
@@ -40,7 +40,7 @@ const (
 type tabs struct {
 	mu      sync.Mutex
 	change  chan struct{} // closed at the next change
-	streams map[[32]byte]int
+	streams int
 	visits  map[[32]byte]visit // no more than the jar's sessions and a few ended ones
 }
 
@@ -50,7 +50,7 @@ type visit struct {
 }
 
 func (t *tabs) init() {
-	t.change, t.streams, t.visits = make(chan struct{}), map[[32]byte]int{}, map[[32]byte]visit{}
+	t.change, t.visits = make(chan struct{}), map[[32]byte]visit{}
 }
 
 // tell wakes every stream: something that its tab shows has changed.
@@ -68,20 +68,18 @@ func (t *tabs) changed() <-chan struct{} {
 	return t.change
 }
 
-// join takes one of a session's streams; ok is false when none is left. part gives it back.
-func (t *tabs) join(session [32]byte) (part func(), ok bool) {
+// join takes one of the streams; ok is false when none is left. part gives it back.
+func (t *tabs) join() (part func(), ok bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.streams[session] >= maxStreams {
+	if t.streams >= maxStreams {
 		return func() {}, false
 	}
-	t.streams[session]++
+	t.streams++
 	return func() {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if t.streams[session]--; t.streams[session] == 0 {
-			delete(t.streams, session)
-		}
+		t.streams--
 	}, true
 }
 
@@ -98,10 +96,8 @@ func (t *tabs) visit(session, target string) {
 		clear(t.visits)
 	}
 	t.visits[hash] = visit{number, target}
-	if t.streams[hash] > 0 {
-		close(t.change)
-		t.change = make(chan struct{})
-	}
+	close(t.change)
+	t.change = make(chan struct{})
 }
 
 func (t *tabs) visited(session [32]byte) visit {
@@ -153,7 +149,7 @@ func (g *Gateway) events(w http.ResponseWriter, r *http.Request, s *site, sessio
 	if !ok {
 		return
 	}
-	part, stays := s.tabs.join(hash)
+	part, stays := s.tabs.join()
 	defer part()
 	h := w.Header()
 	hostHeaders.apply(h)

@@ -16,16 +16,15 @@ import (
 	"paddock/app/control"
 )
 
-// afterTests removes what tests share, such as the built program.
-var afterTests []func()
+// envProgram makes the test binary paddock-tray: it has the whole program in it, and linking that once more would cost
+// more than all these tests.
+const envProgram = "PADDOCK_TRAY_TEST_PROGRAM"
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		for _, f := range afterTests {
-			f()
-		}
-		os.Exit(code)
-	}))
+	if os.Getenv(envProgram) != "" {
+		main() // on the main thread, as in the program
+	}
+	goleak.VerifyTestMain(m)
 }
 
 // quiet is a log that a test can read.

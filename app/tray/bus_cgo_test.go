@@ -4,13 +4,11 @@ package main
 
 import (
 	"bufio"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -38,22 +36,6 @@ func eventually(t *testing.T, what string, ok func() (bool, any)) {
 		<-tick.C
 	}
 }
-
-// builtTray builds the program once.
-var builtTray = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "paddock-tray-test-")
-	if err != nil {
-		return "", err
-	}
-	afterTests = append(afterTests, func() { _ = os.RemoveAll(dir) })
-	bin := filepath.Join(dir, "paddock-tray")
-	cmd := exec.Command("go", "build", "-trimpath", "-o", bin, ".")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build paddock-tray: %w\n%s", err, out)
-	}
-	return bin, nil
-})
 
 // session is an X server and a session bus of the test's own.
 type session struct {
@@ -113,7 +95,7 @@ func startSession(t *testing.T) *session {
 // tray starts paddock-tray in the session.
 func (s *session) tray(t *testing.T, socket string, args ...string) *process {
 	t.Helper()
-	bin, err := builtTray()
+	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,10 +104,10 @@ func (s *session) tray(t *testing.T, socket string, args ...string) *process {
 	if err := os.WriteFile(filepath.Join(tools, "xdg-open"), []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: exec.Command(bin, args...), ended: make(chan struct{})}
+	p := &process{cmd: exec.Command(exe, args...), ended: make(chan struct{})}
 	p.cmd.Env = []string{
 		"PATH=" + tools + ":" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + s.temp, "LANG=C.UTF-8",
-		"DISPLAY=" + s.display, "DBUS_SESSION_BUS_ADDRESS=" + s.bus, envControl + "=" + socket, "NO_AT_BRIDGE=1",
+		"DISPLAY=" + s.display, "DBUS_SESSION_BUS_ADDRESS=" + s.bus, envControl + "=" + socket, "NO_AT_BRIDGE=1", envProgram + "=1",
 	}
 	p.cmd.Stdout, p.cmd.Stderr = &p.stdout, &p.stderr
 	p.started = time.Now()

@@ -23,7 +23,7 @@ func (ws *Windows) newActivity(key string, s control.Show) {
 	again := newButton(tr("Refresh"), quiet, a.fetch).compact().marked("again")
 	f.page = newPage(pad(atMost(760, vbox(0, f.banner,
 		hflex(12, 0, newParagraph(24, 32, run{text: tr("Activity"), face: faceSemi, col: colText}), again),
-		pad(mutedText(tr("The last seven days, refused first. Figures come from Paddock, not from the apps.")), 2, 0, 16, 0),
+		pad(mutedText(tr("The last seven days, refused first. Figures come from Paddock, unless a line says otherwise.")), 2, 0, 16, 0),
 		a.slot)), 22, 24, 26, 24))
 	f.present(f.page)
 	a.fetch()

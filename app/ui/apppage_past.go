@@ -24,6 +24,7 @@ type deed struct {
 	bytesIn, bytesOut int64
 	last              time.Time
 	page, process     bool
+	reported          bool // by the app itself
 }
 
 // deeds sums up activity: refused first, then by the last time.
@@ -31,9 +32,12 @@ func deeds(app string, list []control.Activity) []deed {
 	sum := map[string]*deed{}
 	for _, a := range list {
 		key := a.Outcome + "\x00" + a.Permission
+		if a.Reported {
+			key += "\x00reported"
+		}
 		d := sum[key]
 		if d == nil {
-			d = &deed{app: app, permission: a.Permission, refused: a.Outcome == "refused"}
+			d = &deed{app: app, permission: a.Permission, refused: a.Outcome == "refused", reported: a.Reported}
 			sum[key] = d
 		}
 		d.count += a.Count
@@ -73,6 +77,9 @@ func rowOf(text string) control.PermissionRow {
 	r := control.PermissionRow{Permission: text, Sentence: "Use %s", Scope: text, Kind: "net", Risk: "normal", Enforced: true}
 	p, err := permission.Parse(text)
 	if err != nil {
+		if sentence := neverGiven()[text]; sentence != "" {
+			r.Sentence, r.Scope, r.Kind = sentence, "", "sys"
+		}
 		return r
 	}
 	q := permission.Request{Permission: p, Access: permission.ReadWrite, Folder: true}
@@ -83,6 +90,24 @@ func rowOf(text string) control.PermissionRow {
 		r.Sentence, r.Scope, r.Folder = "Use the files that you chose for %s", p.Scope, true
 	}
 	return r
+}
+
+// neverGiven is what an app may try though no permission allows it, by what the agent calls it, and what it does to
+// the reports about itself.
+func neverGiven() map[string]string {
+	return map[string]string{
+		"read":             tr("Read files outside its own"),
+		"write":            tr("Change files outside its own"),
+		"net":              tr("Reach this computer or a private network"),
+		"run":              tr("Start other programs"),
+		"ffi":              tr("Load native code"),
+		"env":              tr("Read environment variables"),
+		"import":           tr("Load code from the internet"),
+		"sys":              tr("Look at this computer"),
+		"audit:ended":      tr("Stop reporting what it uses"),
+		"audit:unreadable": tr("Write its own reports"),
+		"audit:dropped":    tr("Report more than is read"),
+	}
 }
 
 func deedRow(d deed, now time.Time) fyne.CanvasObject {
@@ -102,6 +127,8 @@ func deedRow(d deed, now time.Time) fyne.CanvasObject {
 		parts = append(parts, tr("by the app and its page"))
 	case d.page:
 		parts = append(parts, tr("by its page"))
+	case d.reported:
+		parts = append(parts, tr("reported by the app itself"))
 	}
 	body := vbox(2, newParagraph(14, 21, runs...), mutedText(strings.Join(parts, " · ")))
 	if d.app != "" {
@@ -133,7 +160,7 @@ func (f *frame) newActivityList(app string, since time.Time) fyne.CanvasObject {
 			return
 		}
 		slot.Objects = []fyne.CanvasObject{
-			pad(mutedText(tr("The last seven days. Figures come from Paddock, not from the app.")), 0, 0, 10, 4),
+			pad(mutedText(tr("The last seven days. Figures come from Paddock, unless a line says otherwise.")), 0, 0, 10, 4),
 			deedCard(deeds("", list), f.ws.o.Clock.Now()),
 		}
 		f.relayout()

@@ -3,6 +3,7 @@ package ui
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -209,12 +210,24 @@ func TestSettings(t *testing.T) {
 	f := r.frame(control.WindowSettings)
 	r.until("the doctor", func() bool { return strings.Contains(texts(f), "bubblewrap is not installed.") })
 	r.until("the version", func() bool { return strings.Contains(texts(f), "Paddock 0.1.0.") })
-	var look *segmented
+	var look, required *segmented
+	r.until("the settings", func() bool { return strings.Contains(texts(f), "An app starts where both fences stand.") })
 	walk(f, func(o fyne.CanvasObject) {
-		if s, ok := o.(*segmented); ok && s.name == "Look" {
+		switch s, _ := o.(*segmented); {
+		case s == nil:
+		case s.name == "Look":
 			look = s
+		default:
+			required = s
 		}
 	})
+	required.set(0)
+	r.until("the agent to be told", func() bool {
+		return slices.Equal(got[control.SetSetting](r.agent, control.MethodSetSetting), []control.SetSetting{{Key: "walls.require", Value: "full"}})
+	})
+	if !strings.Contains(texts(f), "no way around the fences") {
+		t.Error(texts(f))
+	}
 	if look.sel != 1 {
 		t.Errorf("look %d", look.sel)
 	}

@@ -47,8 +47,8 @@ func TestLibraryDrawsSnapshots(t *testing.T) {
 	s := sampleState()
 	s.Seq, s.Apps[3].State = 8, control.StateRunning
 	r.state(s)
-	if l.tiles["io.ledger"] != tile || l.win.Canvas().Focused() != fyne.Focusable(tile.act) || tile.act.name != "Stop" {
-		t.Errorf("after a snapshot: focus %v, button %q", l.win.Canvas().Focused(), tile.act.name)
+	if l.tiles["io.ledger"] != tile || l.win.Canvas().Focused() != fyne.Focusable(tile.act) || !tile.stop.Visible() {
+		t.Errorf("after a snapshot: focus %v, a button to stop it: %v", l.win.Canvas().Focused(), tile.stop.Visible())
 	}
 	s.Seq, s.Apps = 9, s.Apps[:2]
 	r.state(s)
@@ -90,7 +90,13 @@ func TestLibraryOpenAndStop(t *testing.T) {
 		t.Errorf("%+v", o)
 	}
 	r.until("the button", func() bool { return !l.tiles["io.ledger"].act.disabled })
-	test.Tap(l.tiles["com.example.fieldnotes"].act)
+	if l.tiles["io.ledger"].stop.Visible() {
+		t.Error("what does not run can be stopped")
+	}
+	test.Tap(l.tiles["com.example.fieldnotes"].act) // a running app is opened too
+	r.until("the browser again", func() bool { return len(got[control.Open](r.agent, control.MethodOpen)) == 2 })
+	r.until("the button of the running app", func() bool { return l.tiles["com.example.fieldnotes"].stop.Visible() })
+	test.Tap(l.tiles["com.example.fieldnotes"].stop)
 	r.until("stop", func() bool { return len(got[control.AppRef](r.agent, control.MethodStop)) == 1 })
 
 	r.agent.refuse(control.MethodOpen, control.NewError(control.ExitNotStarted, "start", "Ledger did not start.", "Look at its log.", nil))

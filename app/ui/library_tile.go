@@ -17,7 +17,9 @@ type tile struct {
 	summary *paragraph
 	mark    *icon
 	state   *paragraph
+	foot    *fyne.Container
 	page    *tap
+	stop    *button // of a running app
 	act     *button
 	busy    bool // a request of ours is under way
 }
@@ -31,7 +33,9 @@ func (l *library) newTile(a control.AppState) *tile {
 	t.act = newButton(tr("Open"), quiet, t.pressed).compact()
 	t.page = newTap(clean(a.Name, maxName), cardRadius, pad(
 		hflexTop(12, 1, t.picture.Container, least(60, vbox(1, t.name, t.summary))), 16, 14, 8, 16), t.details)
-	foot := pad(hflex(8, 1, t.mark, least(60, t.state), t.act), 2, 12, 12, 16)
+	t.stop = newButton(tr("Stop"), plain, t.halt).compact()
+	t.foot = hflex(8, 1, t.mark, least(60, t.state), t.stop, t.act)
+	foot := pad(t.foot, 2, 12, 12, 16)
 	t.view = flatCard(container.New(&above{}, t.page, foot))
 	return t
 }
@@ -53,30 +57,26 @@ func (t *tile) update(a control.AppState) {
 	t.mark.set(m.icon, m.col)
 	t.state.set(run{text: m.text, face: faceMedium, col: m.col})
 	t.picture.update(a.IconVersion)
-	switch {
-	case t.busy:
+	if t.busy {
 		t.act.setText(tr("Opening…"))
-	case alive(a.State):
-		t.act.setText(tr("Stop"))
-	default:
+	} else {
 		t.act.setText(tr("Open"))
 	}
 	t.act.setDisabled(t.busy)
+	show(t.stop, alive(a.State) && !t.busy)
+	t.foot.Refresh()
 	t.act.weight = quiet
 	t.act.Refresh()
 }
 
 func (t *tile) details() {
-	// A running app is opened by its page; what people want of a stopped one is to open it, and the page too has
-	// the button for it.
 	t.l.ws.Show(control.Show{Window: control.WindowApp, App: t.app.ID})
 }
 
+func (t *tile) halt() { t.l.tell(control.MethodStop, control.AppRef{App: t.app.ID}, nil) }
+
+// pressed opens the app, a running one too: its page may have been closed, or be one of many in the browser.
 func (t *tile) pressed() {
-	if alive(t.app.State) {
-		t.l.tell(control.MethodStop, control.AppRef{App: t.app.ID}, nil)
-		return
-	}
 	t.busy = true
 	t.update(t.app)
 	t.l.relayout()

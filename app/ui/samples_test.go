@@ -158,5 +158,9 @@ func (r *rig) fill() {
 	a.reply(control.MethodHistory, sampleRuns())
 	a.reply(control.MethodActivity, sampleActivity())
 	a.reply(control.MethodDoctor, sampleDoctor())
+	a.reply(control.MethodSettings, []control.Setting{{
+		Key: "walls.require", Value: "partial", Default: "partial", Choices: []string{"full", "partial", "basic"}, Title: "The least that must hold",
+	}})
+	a.reply(control.MethodSetSetting, control.Empty{})
 	a.reply(control.MethodList, []control.ListEntry{{ID: "com.example.fieldnotes", Short: "fieldnotes", Name: "Fieldnotes"}})
 }

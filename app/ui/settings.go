@@ -9,13 +9,14 @@ import (
 // settings is the window with the look, what this machine can enforce, and what runs here.
 type settings struct {
 	*frame
+	require *fyne.Container // how much must hold around an app
 	machine *fyne.Container
 	about   *fyne.Container
 }
 
 func (ws *Windows) newSettings(key string) {
 	f := ws.newFrame(key, tr("Settings"), fyne.NewSize(560, 640))
-	s := &settings{frame: f, about: vbox(0), machine: vbox(0, centre(mutedText(tr("Looking at this computer…"))))}
+	s := &settings{frame: f, about: vbox(0), require: vbox(0), machine: vbox(0, centre(mutedText(tr("Looking at this computer…"))))}
 	f.screen, f.escape = s, f.close
 	looks := []string{LookSystem, LookLight, LookDark}
 	sel := 0
@@ -28,7 +29,7 @@ func (ws *Windows) newSettings(key string) {
 	f.page = newPage(pad(atMost(640, vbox(0, f.banner,
 		pad(newParagraph(24, 32, run{text: tr("Settings"), face: faceSemi, col: colText}), 0, 0, 14, 0),
 		section(tr("Look"), card(pad(look, 14, 14, 14, 14))),
-		s.machine, s.about)), 22, 24, 26, 24))
+		s.require, s.machine, s.about)), 22, 24, 26, 24))
 	f.present(f.page)
 	call(f, control.MethodDoctor, nil, func(d control.Doctor, err error) {
 		if err != nil {
@@ -37,6 +38,13 @@ func (ws *Windows) newSettings(key string) {
 			return
 		}
 		s.draw(d)
+	})
+	call(f, control.MethodSettings, nil, func(all []control.Setting, err error) {
+		if err != nil {
+			s.fail(err)
+			return
+		}
+		s.drawRequired(all)
 	})
 	call(f, control.MethodGreet, control.Greet{Protocol: control.Protocol, Client: "paddock-window"}, func(g control.Greeting, err error) {
 		if err == nil {
@@ -72,6 +80,42 @@ func (s *settings) draw(d control.Doctor) {
 	}
 	for _, r := range d.Resolve {
 		s.machine.Add(pad(strip("warning", toneWarn, tr("A name is led elsewhere"), r), 0, 0, 12, 0))
+	}
+	s.relayout()
+}
+
+// wallsRequired is the agent's setting of how much must hold around an app for it to start.
+const wallsRequired = "walls.require"
+
+func (s *settings) drawRequired(all []control.Setting) {
+	words := map[string][2]string{
+		"full":    {tr("Fully fenced in"), tr("An app starts only where no way around the fences is known.")},
+		"partial": {tr("Both fences"), tr("An app starts where both fences stand. What stays open is named on its page.")},
+		"basic": {tr("Basic fence only"), tr("An app starts with the inner fence alone. It is still held to your answers, but one flaw in " +
+			"what runs it is then enough to get out.")},
+	}
+	for _, setting := range all {
+		if setting.Key != wallsRequired {
+			continue
+		}
+		var names []string
+		selected := 0
+		for i, choice := range setting.Choices {
+			names = append(names, words[choice][0])
+			if choice == setting.Value {
+				selected = i
+			}
+		}
+		meaning := mutedText(words[setting.Value][1])
+		choice := newSegmented(tr("How much must hold for an app to start"), selected, func(i int) {
+			value := setting.Choices[i]
+			meaning.setText(words[value][1])
+			s.tell(control.MethodSetSetting, control.SetSetting{Key: wallsRequired, Value: value}, nil)
+			s.relayout()
+		}, names...)
+		s.require.Objects = []fyne.CanvasObject{
+			section(tr("How much must hold for an app to start"), card(pad(vbox(10, choice, meaning), 14, 14, 14, 14))),
+		}
 	}
 	s.relayout()
 }

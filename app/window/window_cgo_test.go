@@ -40,16 +40,15 @@ func display(t *testing.T) string {
 	return ":" + strings.TrimSpace(name)
 }
 
-// program builds paddock-window.
-func program(t *testing.T) string {
-	t.Helper()
-	exe := filepath.Join(t.TempDir(), "paddock-window")
-	build := exec.Command("go", "build", "-trimpath", "-o", exe, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=1")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
+// envProgram makes the test binary paddock-window: it has the whole program in it, and linking that once more would
+// cost more than all these tests.
+const envProgram = "PADDOCK_WINDOW_TEST_PROGRAM"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envProgram) != "" {
+		main() // on the main thread, as in the program
 	}
-	return exe
+	os.Exit(m.Run())
 }
 
 type session struct {
@@ -64,9 +63,13 @@ func start(t *testing.T) *session {
 	t.Helper()
 	s := &session{t: t, agent: newAgent(t), display: display(t), ended: make(chan error, 1)}
 	home := t.TempDir()
-	s.proc = exec.Command(program(t))
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.proc = exec.Command(exe)
 	// Software rendering: Xvfb has no graphics card.
-	s.proc.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LANG=en_US.UTF-8", "DISPLAY=" + s.display, "LIBGL_ALWAYS_SOFTWARE=1", envControl + "=" + s.agent.socket}
+	s.proc.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LANG=en_US.UTF-8", "DISPLAY=" + s.display, "LIBGL_ALWAYS_SOFTWARE=1", envControl + "=" + s.agent.socket, envProgram + "=1"}
 	s.proc.Stderr = os.Stderr
 	if err := s.proc.Start(); err != nil {
 		t.Fatal(err)

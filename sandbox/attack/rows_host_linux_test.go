@@ -117,7 +117,7 @@ func staticImport(module string) func(*stage) (string, error) {
 		if s.Setting == settingControl {
 			return leaked(s.simpleHost(path))
 		}
-		return s.launched(spec, "Requires read access", "Permission denied (os error 13)")
+		return s.launched(spec, "Requires read access", "Permission denied (os error 13)", "Module not found")
 	}
 }
 

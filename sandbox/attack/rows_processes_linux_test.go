@@ -12,9 +12,8 @@ func processRows() []row {
 		apps     = "issue 3: app against app"
 	)
 	const (
-		libraries = "native code that an app brings along can be loaded when Deno's wall falls: it stays behind the kernel's"
+		libraries = "the runtime's own libraries can be called when Deno's wall falls: what they do stays behind the kernel's"
 		inherited = "a descriptor that the agent leaves open would be open to node:net: the launcher closes them all"
-		limits    = "the limits of other programs of the same user can be read when Deno's wall falls"
 		ownFiles  = "an app can change its own runtime folder, and so what Deno keeps of the host's entry for its next start, when Deno's wall falls; the kernel's wall stands at that start too"
 		drivers   = "software rendering of navigator.gpu where a driver can be loaded and only Deno stands"
 	)
@@ -30,9 +29,9 @@ func processRows() []row {
 			"exec: a shell in place of the app", "exec: a shell through the dynamic linker", "exec: Deno in place of the app",
 			"exec: a program in memory"),
 		group(row{origin: native}, "native: a library of the system", "native: write into own code"),
-		group(row{origin: "issue 3: napi and dlopen", open: kernelOpen(libraries)},
-			"native: Deno.dlopen of the C library", "native: Deno.dlopen of a library in data",
-			"native: process.dlopen of a library in data"),
+		group(row{origin: "issue 3: napi and dlopen", open: kernelOpen(libraries)}, "native: Deno.dlopen of the C library"),
+		group(row{origin: "issue 3: napi and dlopen"},
+			"native: Deno.dlopen of a library in data", "native: process.dlopen of a library in data"),
 		group(row{origin: signals},
 			"signal: Deno.kill", "signal: process.kill", "signal: process.kill with 0", "signal: the agent", "signal: another app",
 			"signal: another app's group", "signal: everybody", "signal: kill", "signal: kill, with a number too large",
@@ -44,15 +43,16 @@ func processRows() []row {
 			"process: own user", "kernel: personality", "kernel: keyring", "kernel: session keyring", "kernel: shared memory",
 			"kernel: semaphores", "kernel: message queue", "kernel: POSIX message queue"),
 		group(row{origin: signals, optional: "the kernel may have it switched off"}, "kernel: userfaultfd", "kernel: io_uring"),
-		group(row{origin: signals, open: kernelOpen(limits)}, "process: read limits"),
+		group(row{origin: signals}, "process: read limits"),
 
 		group(row{origin: facts3},
 			"env: Deno.env.get", "env: process.env", "env: process.env, listed", "env: another module system", "env: a worker",
 			"env: worker_threads", "env: getenv", "sys: network interfaces", "sys: network interfaces by node:os",
 			"sys: a heap snapshot outside", "sys: a report", "sys: processors"),
 		group(row{origin: "CVE-2025-48934: Deno.env.toObject"}, "env: Deno.env.toObject"),
+		group(row{origin: facts3}, "sys: hostname", "sys: hostname by node:os"),
 		group(row{origin: facts3, open: kernelOpen(facts)},
-			"sys: hostname", "sys: hostname by node:os", "sys: kernel release", "sys: uptime", "sys: memory",
+			"sys: kernel release", "sys: uptime", "sys: memory",
 			"sys: memory by node:os", "sys: user", "sys: user by process", "sys: the inspector"),
 		group(row{origin: "security.md 12", open: denoOpen(drivers), optional: "without a driver for graphics there is nothing to load"},
 			"sys: the graphics processor"),
@@ -61,8 +61,8 @@ func processRows() []row {
 			"neighbour: its data", "neighbour: its code", "neighbour: write its data", "neighbour: its storage",
 			"neighbour: its environment", "neighbour: its command line", "neighbour: its page", "neighbour: remove its socket"),
 		group(row{origin: "sandbox.md: rewriting the entry's cached bytecode", open: kernelOpen(ownFiles)},
-			"runtime folder: write the cached entry", "runtime folder: rewrite the cached bytecode", "runtime folder: list",
-			"runtime folder: remove"),
+			"runtime folder: write the cached entry", "runtime folder: rewrite the cached bytecode", "runtime folder: list"),
+		group(row{origin: "sandbox.md: rewriting the entry's cached bytecode"}, "runtime folder: remove"),
 		group(row{origin: "deno-facts.md 1: the app's own socket"}, "socket: remove the own", "socket: replace the own by a file"),
 		group(row{origin: "security.md 7: net.Socket({fd}) for 0 to 63", witness: true, open: denoOpen(inherited)},
 			"descriptors: net.Socket for 0 to 63"),

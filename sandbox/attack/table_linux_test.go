@@ -79,10 +79,8 @@ func (r row) openIn(s setting) string {
 
 // Reasons for rows to be open. They are written for README.md's "what is not protected".
 const (
-	metadata   = "names, sizes, times and link targets of files elsewhere can be found out when Deno's wall falls: Landlock has no right for them"
-	facts      = "facts about the machine (its name, memory, load) are no secret to the kernel's wall"
-	ownProcess = "what the kernel tells a process about itself, mounted file systems and open ports of the machine included, is readable when Deno's wall falls"
-	modes      = "modes, owners, times and attributes of the user's files can be changed when Deno's wall falls, though not what is in them: Landlock has no right for them"
+	facts      = "facts about the machine (its memory, load, kernel) are no secret to the kernel's wall"
+	ownProcess = "what the kernel tells a process about itself is readable when Deno's wall falls"
 	setID      = "an app can set set-uid bits on its own files where only Deno stands; no other program runs them, and the kernel's wall refuses"
 	onlyWords  = "Deno's own permissions say yes when they are all given: a word, not a deed"
 	resource   = "memory, disk, handles and output are limited by the kernel and the watchdog, not by Deno"

@@ -122,7 +122,7 @@ func newStage(ctx context.Context, j job) (_ *stage, err error) {
 	}
 	s.sup, err = sandbox.New(sandbox.Options{
 		Deno: j.Deno, Launcher: launcher, SocketDir: filepath.Join(j.Root, "s"), EntryDir: s.entryDir(),
-		Egress: s.world.egress(),
+		Egress: s.world.egress(), NoView: s.Setting == settingDeno || s.Setting == settingControl,
 	})
 	if err != nil {
 		return nil, err

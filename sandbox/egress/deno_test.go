@@ -180,7 +180,7 @@ func TestDenoRawSocket(t *testing.T) {
 		await c.write(new TextEncoder().encode("CONNECT site.example:443 HTTP/1.1\r\nHost: site.example:443\r\n\r\n"));
 		console.log(await new Response(c.readable).text());
 	`, f.Socket()))
-	if !strings.HasPrefix(out, "HTTP/1.1 405 ") || !strings.Contains(out, "Use fetch or WebSocket.") {
+	if !strings.HasPrefix(out, "HTTP/1.1 405 ") || !strings.Contains(out, "only HTTP has a way to the network here.") {
 		t.Errorf("%q", out)
 	}
 }

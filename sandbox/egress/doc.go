@@ -32,6 +32,7 @@
 //
 // # Limits
 //
-// CONNECT is refused, so node:http, node:https and raw sockets have no way out. An allowed site can pass on whatever it
+// CONNECT is refused: there is no way out for what is not HTTP. Node's clients do not speak to a proxy in absolute form
+// by themselves; the entry module makes them (sandbox/entry/outgoing.js). An allowed site can pass on whatever it
 // is sent. A name that may be asked for is also looked up, which tells the name server so.
 package egress

@@ -29,7 +29,7 @@ func TestHostileFraming(t *testing.T) {
 			t.Errorf("%s: %+v", name, e)
 		}
 	}
-	if got := f.raw(t, "CONNECT site.example:443 HTTP/1.1\r\n\r\n"); !strings.Contains(got, "Use fetch or WebSocket.") || !strings.Contains(got, "\r\nAllow: GET") {
+	if got := f.raw(t, "CONNECT site.example:443 HTTP/1.1\r\n\r\n"); !strings.Contains(got, "Use fetch, WebSocket, node:http or node:https.") || !strings.Contains(got, "\r\nAllow: GET") {
 		t.Errorf("CONNECT: %q", got)
 	}
 	// Cut short or without a word: nothing to answer, nothing left.

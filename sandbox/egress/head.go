@@ -124,7 +124,7 @@ func (h *head) parseRequestLine(line string) *refusal {
 	case http.MethodConnect:
 		return &refusal{
 			status: http.StatusMethodNotAllowed, reason: ReasonUnsupported, allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS",
-			text: "Tunnels (CONNECT) are not available to apps: node:http, node:https and raw sockets have no way to the network here. Use fetch or WebSocket.",
+			text: "Tunnels (CONNECT) are not available to apps: only HTTP has a way to the network here. Use fetch, WebSocket, node:http or node:https.",
 		}
 	case http.MethodTrace, "TRACK":
 		return &refusal{
@@ -146,7 +146,7 @@ func parseTarget(s string) (target, *refusal) {
 	scheme, rest, ok := strings.Cut(s, "://")
 	if strings.HasPrefix(s, "/") || s == "*" || !ok {
 		return target{}, bad("The request names no site: the proxy needs the whole address, as in GET https://example.com/ HTTP/1.1. " +
-			"Use fetch, which sends it so; node:http and raw sockets have no way to the network here.")
+			"Use fetch, WebSocket, node:http or node:https; raw sockets have no way to the network here.")
 	}
 	t := target{path: "/"}
 	switch strings.ToLower(scheme) {

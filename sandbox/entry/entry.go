@@ -1,7 +1,7 @@
 // Package entry holds the host's entry module, the JavaScript that every app's Deno runs first, and writes it where
-// Deno can read it and no app can write.
+// Deno can read it and no app can write. A second module goes with it, for apps that use Node's clients.
 //
-// The module is plain JavaScript so that nothing has to be compiled before it runs, and embedded so that what runs is
+// The modules are plain JavaScript so that nothing has to be compiled before it runs, and embedded so that what runs is
 // what was built: Install compares the file byte by byte each time, which costs a few microseconds.
 //
 // The package must not know how Deno is started or what an app may do.
@@ -16,14 +16,18 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 //go:embed entry.js
 var source []byte
 
-// Files are the absolute paths of the installed module.
+//go:embed outgoing.js
+var outgoing []byte
+
+// Files are the absolute paths of the installed modules.
 type Files struct {
-	Dir   string // holds nothing else; readable by every app, writable by none
+	Dir   string // holds nothing but the modules; readable by every app, writable by none
 	Entry string // what Deno runs; its one argument is Config as JSON
 }
 
@@ -43,14 +47,16 @@ type Config struct {
 	Port       int             `json:"port"`       // the port the app believes to listen on
 	Channel    bool            `json:"channel"`    // the host will open its channel: wait for it before the app is loaded
 	NodeOS     bool            `json:"nodeOS"`     // the app mentions node:os: give neutral answers there too
+	Proxy      string          `json:"proxy"`      // the socket of the app's way to the network; "" without one
+	NodeClient bool            `json:"nodeClient"` // the app mentions one of Node's clients: lead them through Proxy
 	Memory     int64           `json:"memory"`     // bytes, the neutral answer to "how much memory is there"
 	Sys        []string        `json:"sys"`        // system facts the user granted: these stay true
 	Slots      map[string]Slot `json:"slots"`
 }
 
-// Hash names the present version of the module: the SHA-256 of its text, in hexadecimal.
+// Hash names the present version of the modules: the SHA-256 of their texts, in hexadecimal.
 func Hash() string {
-	sum := sha256.Sum256(source)
+	sum := sha256.Sum256(slices.Concat(source, outgoing))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -60,18 +66,20 @@ func At(root string) Files {
 	return Files{Dir: dir, Entry: filepath.Join(dir, "entry.js")}
 }
 
-// Install makes sure that root/HASH holds exactly the embedded module, writing it when it is missing or differs, and
-// says where it is. Folders are made 0755 below root, the file 0444.
+// Install makes sure that root/HASH holds exactly the embedded modules, writing what is missing or differs, and says
+// where they are. Folders are made 0755 below root, files 0444.
 func Install(root string) (Files, error) {
 	files := At(root)
 	if err := os.MkdirAll(files.Dir, 0o755); err != nil {
 		return Files{}, fmt.Errorf("make the entry module's folder: %w", err)
 	}
-	if same(files.Entry, source) {
-		return files, nil
-	}
-	if err := write(files.Entry, source); err != nil {
-		return Files{}, fmt.Errorf("write the entry module: %w", err)
+	for path, text := range map[string][]byte{files.Entry: source, filepath.Join(files.Dir, "outgoing.js"): outgoing} {
+		if same(path, text) {
+			continue
+		}
+		if err := write(path, text); err != nil {
+			return Files{}, fmt.Errorf("write the entry module: %w", err)
+		}
 	}
 	return files, nil
 }

@@ -18,30 +18,22 @@ const { apply, defineProperty, ownKeys } = Reflect;
 const { freeze, getOwnPropertyDescriptor } = Object;
 const { parse, stringify } = JSON;
 const uncurry = (method) => (self, ...args) => apply(method, self, args);
-const then = uncurry(Promise.prototype.then);
 const startsWith = uncurry(String.prototype.startsWith);
 const slice = uncurry(String.prototype.slice);
 const indexOf = uncurry(String.prototype.indexOf);
-const push = uncurry(Array.prototype.push);
 const mapGet = uncurry(Map.prototype.get);
 const mapSet = uncurry(Map.prototype.set);
 const mapDelete = uncurry(Map.prototype.delete);
-const mapClear = uncurry(Map.prototype.clear);
-const mapForEach = uncurry(Map.prototype.forEach);
 const mapSize = uncurry(getOwnPropertyDescriptor(Map.prototype, "size").get);
 const encode = uncurry(TextEncoder.prototype.encode);
-const decode = uncurry(TextDecoder.prototype.decode);
-const enqueue = uncurry(ReadableStreamDefaultController.prototype.enqueue);
-const getReader = uncurry(ReadableStream.prototype.getReader);
-const readChunk = uncurry(ReadableStreamDefaultReader.prototype.read);
 const requestURL = uncurry(getOwnPropertyDescriptor(Request.prototype, "url").get);
 const requestMethod = uncurry(getOwnPropertyDescriptor(Request.prototype, "method").get);
-const requestBody = uncurry(getOwnPropertyDescriptor(Request.prototype, "body").get);
-const NewPromise = Promise, NewResponse = Response, NewStream = ReadableStream, NewDecoder = TextDecoder, NewMap = Map;
-const NewError = Error;
+const requestText = uncurry(Request.prototype.text);
+const NewPromise = Promise, NewResponse = Response, NewMap = Map;
+const NewError = Error, NewDate = Date;
 const encoder = new TextEncoder();
 const say = (text) => Deno.stderr.writeSync(encode(encoder, `paddock: ${text}\n`));
-const { AddrInUse } = Deno.errors;
+const { AddrInUse, NotSupported } = Deno.errors;
 const { querySync, revokeSync } = Deno.permissions;
 const permissions = Deno.permissions;
 const exit = Deno.exit;
@@ -54,6 +46,13 @@ let handle = null; // (request, info) => Response, for the kinds "fetch" and "de
 let opened;
 const open = new NewPromise((resolve) => opened = resolve);
 const address = freeze({ transport: "tcp", hostname: "127.0.0.1", port: config.port });
+
+// While the app has no server yet or has one, the host's listeners keep the process going; an app that has closed its
+// server ends when it has nothing left to do, as it would alone. To hold on is {ref, unref} of each listener.
+const holds = [];
+function hold(on) {
+  for (let i = 0; i < holds.length; i++) on ? holds[i].ref() : holds[i].unref();
+}
 
 function claim(as, handler) {
   if (kind !== "") throw new AddrInUse("An app under Paddock has one server, and this one already has one");
@@ -102,74 +101,72 @@ async function serveHost(path, request) {
       if (kind === "") await open;
       return answer(200, kind);
     case "/.paddock/host":
-      if (requestMethod(request) !== "POST") return answer(405, "");
-      return openChannel(request);
+      switch (requestMethod(request)) {
+        case "GET":
+          return await giveQuestions();
+        case "POST":
+          return await takeAnswer(request);
+      }
+      return answer(405, "");
   }
   return answer(404, "");
 }
 
-// The channel: one request that the host holds open. Lines of JSON go both ways. Only one holder at a time; the app
-// has no socket that it could open it with.
-let channel = null; // the stream controller towards the host
-let connected;
-const hostConnected = new NewPromise((resolve) => connected = resolve);
+// The channel: the host keeps one request waiting here, which is answered with the app's questions, a line of JSON each,
+// as soon as there are some; then it sends the next. Its answers come as requests of their own. Only one may wait, and
+// the app has no socket that it could wait with. Nothing of it is a stream: those cost two milliseconds of every start.
+let hostWaits = null; // answers the host's waiting request
+let unsent = ""; // lines for it
 let lastID = 0;
 const waiting = new NewMap(); // id → {resolve, reject}
 const maxWaiting = 64;
 
-function openChannel(request) {
-  if (channel !== null) return answer(409, "");
-  const body = requestBody(request);
-  if (body === null) return answer(400, "");
-  const stream = new NewStream({
-    start(controller) {
-      channel = controller;
-    },
-    cancel() {
-      closeChannel();
-    },
-  });
-  send({ kind: "hello" });
-  connected();
-  then(readChannel(getReader(body)), closeChannel, closeChannel);
-  return new NewResponse(stream, { headers: { "content-type": "application/x-ndjson" } });
+async function giveQuestions() {
+  if (hostWaits !== null) return answer(409, "");
+  if (unsent === "") await new NewPromise((resolve) => hostWaits = resolve);
+  hostWaits = null;
+  const lines = unsent;
+  unsent = "";
+  return new NewResponse(lines, { headers: { "content-type": "application/x-ndjson" } });
 }
 
-function closeChannel() {
-  channel = null;
-  mapForEach(waiting, (call) => call.reject(new NewError("Paddock has closed its channel to this app")));
-  mapClear(waiting);
-}
+let onSchedule = null; // the app's handler
 
-async function readChannel(reader) {
-  const decoder = new NewDecoder();
-  let text = "";
-  for (;;) {
-    const { done, value } = await readChunk(reader);
-    if (done) return;
-    text += decode(decoder, value, { stream: true });
-    for (let end = indexOf(text, "\n"); end >= 0; end = indexOf(text, "\n")) {
-      const message = parse(slice(text, 0, end));
-      text = slice(text, end + 1);
-      const call = mapGet(waiting, message.id);
-      if (call === undefined) continue;
-      mapDelete(waiting, message.id);
-      if (message.error) call.reject(new NewError(message.error));
-      else call.resolve(message.state);
-    }
+async function takeAnswer(request) {
+  const message = parse(await requestText(request));
+  if (message.kind === "schedule") return await runSchedule(message.at);
+  const call = mapGet(waiting, message.id);
+  if (call !== undefined) {
+    mapDelete(waiting, message.id);
+    if (message.error) call.reject(new NewError(message.error));
+    else call.resolve(message.state);
   }
+  return answer(200, "");
+}
+
+// The host wakes the app at a time of its schedule and keeps it awake until this is answered, or for some minutes.
+async function runSchedule(at) {
+  if (onSchedule === null) return answer(404, "the app has no paddock.onSchedule handler");
+  try {
+    await onSchedule(freeze({ at: new NewDate(at) }));
+  } catch (error) {
+    logError(error);
+    return answer(500, "the app's paddock.onSchedule handler failed");
+  }
+  return answer(200, "");
 }
 
 function send(message) {
-  enqueue(channel, encode(encoder, stringify(message) + "\n"));
+  unsent += stringify(message) + "\n";
+  if (hostWaits !== null) hostWaits();
 }
 
 function ask(what, permission) {
   return new NewPromise((resolve, reject) => {
     if (typeof permission !== "string" || permission.length > 1024) {
       reject(new TypeError('A permission is a string such as "net:api.example.com"'));
-    } else if (channel === null) {
-      reject(new NewError("Paddock is not connected to this app yet"));
+    } else if (!config.channel) {
+      reject(new NewError("This Paddock answers no questions"));
     } else if (mapSize(waiting) >= maxWaiting) {
       reject(new NewError("Too many questions at once: wait for the answers first"));
     } else {
@@ -185,6 +182,10 @@ defineProperty(globalThis, "paddock", {
   value: freeze({
     dataDir: config.data,
     slots: freeze(config.slots), // name → {path, write, folder}
+    onSchedule(handler) { // called with {at} at the times of the manifest's schedule, when the user allows background
+      if (typeof handler !== "function") throw new TypeError("paddock.onSchedule needs a function");
+      onSchedule = handler;
+    },
     permissions: freeze({
       query: (permission) => ask("permissions.query", permission), // resolves to "granted", "denied" or "prompt"
       request: (permission) => ask("permissions.request", permission), // the same, after the user was asked
@@ -195,7 +196,7 @@ defineProperty(globalThis, "paddock", {
 
 // ---- 1. listen ----
 
-Deno.serve({
+holds[0] = Deno.serve({
   path: config.socket,
   onListen() {},
   onError(error) {
@@ -204,6 +205,8 @@ Deno.serve({
   },
 }, serveRequest);
 
+// The host waits for this word: no app has run yet that could say it, and nothing needs to be tried again and again.
+Deno.stdout.writeSync(encode(encoder, "\0listening\n"));
 
 if (config.nodeSocket !== "") await listenForNode();
 
@@ -232,6 +235,7 @@ Deno.serve = function serve(...args) {
   const finished = new NewPromise((resolve) => finish = resolve);
   const shutdown = () => {
     handle = null;
+    hold(false);
     finish();
     return finished;
   };
@@ -302,10 +306,33 @@ function neutralize(target, facts) {
   }
 }
 
+// ---- the way out ----
+
+// Deno's own connections would look a name up, which an app cannot, and end in an error that tells nobody why.
+if (config.proxy !== "") {
+  for (const name of ["connect", "connectTls"]) {
+    const original = Deno[name];
+    defineProperty(Deno, name, {
+      value: async function (...args) {
+        const { transport, path, hostname = "127.0.0.1", port } = args[0] ?? {};
+        if ((transport ?? "tcp") === "tcp" && path === undefined) {
+          const right = { name: "net", host: `${hostname}:${port}` };
+          if (apply(querySync, permissions, [right]).state !== "granted") return await apply(original, Deno, args);
+          throw new NotSupported(`Deno.${name}: a plain TCP or TLS connection (to ${hostname}:${port}) is not available to ` +
+            "apps under Paddock: HTTP/1.1 and WebSocket are (fetch, WebSocket, node:http and node:https)");
+        }
+        return await apply(original, Deno, args);
+      },
+      writable: true,
+      enumerable: true,
+      configurable: true,
+    });
+  }
+  if (config.nodeClient) (await import("./outgoing.js")).lead(config.proxy);
+}
+
 // ---- 3. import, by a run-time value ----
 
-// The host opens its channel first, so that the app can ask from its first line on and can do nothing to the opening.
-if (config.channel) await hostConnected;
 const module = await import(config.app);
 if (kind === "") {
   const exported = typeof module.default?.fetch === "function" ? module.default : module;
@@ -332,6 +359,14 @@ async function listenForNode() {
   front.keepAliveTimeout = 0;
   front.requestTimeout = 0;
   front.headersTimeout = 0;
+  const { ref, unref, closeIdleConnections } = front;
+  holds[1] = {
+    ref: () => apply(ref, front, []),
+    unref() {
+      apply(unref, front, []);
+      apply(closeIdleConnections, front, []);
+    },
+  };
 
   // Not "connection": the app's server would start a second parser on the same socket.
   const forwarded = ["request", "upgrade", "connect", "checkContinue", "checkExpectation"];
@@ -348,6 +383,7 @@ async function listenForNode() {
       return server;
     }
     attached = server;
+    hold(true);
     const port = Number(typeof args[0] === "object" && args[0] !== null ? args[0].port : args[0]) || config.port;
     const links = new Map();
     const link = (event) => {
@@ -374,6 +410,7 @@ async function listenForNode() {
         if (listening) {
           listening = false;
           attached = null;
+          hold(false);
           for (const [event, pass] of links) front.off(event, pass);
           server.off("newListener", link);
           queueMicrotask(() => server.emit("close"));

@@ -14,9 +14,9 @@ import (
 // Apply confines the calling process as p says, writes one Applied line to status, and becomes p.Exec. It returns only
 // on failure. When p has a socket to connect to, status must be a Unix socket: the filter's listener goes through it
 // first, and whoever reads it must answer with a Redirect before Apply goes on. It must run on the main goroutine, locked to its thread since the program's init: the walls are put
-// around that thread, which is the one that survives execve.
-func Apply(p Plan, status *os.File) error {
-	done, err := confine(p, status)
+// around that thread, which is the one that survives execve. left is what came of Leave: a view needs nil.
+func Apply(p Plan, status *os.File, left error) error {
+	done, err := confine(p, status, left)
 	if err != nil {
 		done.Error = err.Error()
 		report(status, done)
@@ -31,15 +31,12 @@ func report(status *os.File, done Applied) {
 	}
 }
 
-func confine(p Plan, status *os.File) (done Applied, err error) {
+func confine(p Plan, status *os.File, left error) (done Applied, err error) {
 	if err := p.Check(); err != nil {
 		return done, fmt.Errorf("plan: %w", err)
 	}
 	if err := followParent(p.Parent); err != nil {
 		return done, err
-	}
-	if err := os.Chdir(p.Exec.Dir); err != nil {
-		return done, fmt.Errorf("enter the data folder: %w", err)
 	}
 	unix.Umask(0o077)
 	// The kernel should take an app before the agent when the machine runs out of memory. Raising needs no privilege.
@@ -49,6 +46,13 @@ func confine(p Plan, status *os.File) (done Applied, err error) {
 	}
 	if err := closeOnExec(); err != nil {
 		return done, err
+	}
+	places, err := settle(p, &done, left)
+	if err != nil {
+		return done, err
+	}
+	if err := os.Chdir(p.Exec.Dir); err != nil {
+		return done, fmt.Errorf("enter the data folder: %w", err)
 	}
 	if err := dropCapabilities(); err != nil {
 		return done, err
@@ -65,6 +69,7 @@ func confine(p Plan, status *os.File) (done Applied, err error) {
 	if p.Seccomp != nil {
 		calls, err = prepareCalls(*p.Seccomp, pin{
 			path: uint64(target.path), argv: uint64(target.argv), envp: uint64(target.envp), pid: uint32(os.Getpid()),
+			view: done.View,
 		})
 		if err != nil {
 			done.SeccompWhy = err.Error()
@@ -73,7 +78,7 @@ func confine(p Plan, status *os.File) (done Applied, err error) {
 	if p.Landlock != nil {
 		if LandlockABI() == 0 {
 			done.LandlockWhy = "this kernel has no Landlock, or it is switched off"
-		} else if done.LandlockABI, err = restrictFiles(p.Landlock); err != nil {
+		} else if done.LandlockABI, err = restrictFiles(places); err != nil {
 			return done, fmt.Errorf("file wall: %w", err)
 		}
 	}
@@ -87,6 +92,41 @@ func confine(p Plan, status *os.File) (done Applied, err error) {
 	}
 	report(status, done)
 	return done, fmt.Errorf("become %s: %w", p.Exec.Path, target.call())
+}
+
+// settle finds what the plan's rules name and, where it can, makes them all that there is. The places are for Landlock.
+// Without a view the app still has the walls that it had before there were views: the report says what is missing.
+func settle(p Plan, done *Applied, left error) (places []place, err error) {
+	if p.Landlock == nil {
+		return nil, nil
+	}
+	switch {
+	case p.View == nil:
+		done.ViewWhy = "it was not asked for"
+	case p.View.Why != "":
+		done.ViewWhy = explainView(errors.New(p.View.Why))
+	case left != nil:
+		done.ViewWhy = explainView(left)
+	default:
+		if err := rename(p.View.Hostname); err != nil {
+			done.ViewWhy = explainView(err)
+		}
+	}
+	if done.ViewWhy != "" {
+		return openPlaces(p.Landlock.Rules, nil)
+	}
+	links := newResolver()
+	if places, err = openPlaces(p.Landlock.Rules, links); err != nil {
+		return nil, err
+	}
+	done.View, err = makeView(places, links.links)
+	switch {
+	case err != nil && done.View:
+		return nil, fmt.Errorf("a view of its own: %w", err)
+	case err != nil:
+		done.ViewWhy = explainView(err)
+	}
+	return places, nil
 }
 
 // followParent makes the process die with the thread that started it. The parent may have died before that took

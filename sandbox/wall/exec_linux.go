@@ -1,7 +1,6 @@
 package wall
 
 import (
-	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -61,7 +60,7 @@ func pinStrings(list []string) (uintptr, error) {
 func randomMapping(n int) (uintptr, []byte, error) {
 	for range 64 {
 		var r [8]byte
-		if _, err := rand.Read(r[:]); err != nil {
+		if _, err := unix.Getrandom(r[:], 0); err != nil { // 8 bytes come whole (getrandom(2))
 			return 0, nil, fmt.Errorf("random address: %w", err)
 		}
 		bits := binary.NativeEndian.Uint64(r[:])

@@ -19,6 +19,7 @@ const (
 // execute, and a program dropped into a data folder ran under them.
 var roleRights = map[Role]uint64{
 	RunFile:   ll.AccessFSReadFile | ll.AccessFSExecute,
+	LoadFile:  ll.AccessFSReadFile, // mapping is not asked for: what may be mapped as code is the view's business
 	ReadFile:  ll.AccessFSReadFile,
 	WriteFile: ll.AccessFSReadFile | ll.AccessFSWriteFile | ll.AccessFSTruncate,
 	ReadTree:  readTree,

@@ -19,7 +19,7 @@ func LandlockABI() int {
 
 // restrictFiles puts the calling thread behind the rules and returns the ABI in force. It must be the thread that
 // calls execve: the other threads end there, so restricting them too would only cost time.
-func restrictFiles(l *Landlock) (abi int, err error) {
+func restrictFiles(places []place) (abi int, err error) {
 	abi = LandlockABI()
 	if abi == 0 {
 		return 0, errors.New("this kernel has no Landlock, or it is switched off")
@@ -30,8 +30,8 @@ func restrictFiles(l *Landlock) (abi int, err error) {
 		return 0, fmt.Errorf("create ruleset for ABI %d: %w", abi, err)
 	}
 	defer func() { _ = unix.Close(set) }()
-	for _, r := range l.Rules {
-		if err := addRule(set, r, abi); err != nil {
+	for _, p := range places {
+		if err := addRule(set, p, abi); err != nil {
 			return 0, err
 		}
 	}
@@ -41,26 +41,14 @@ func restrictFiles(l *Landlock) (abi int, err error) {
 	return abi, nil
 }
 
-func addRule(set int, r Rule, abi int) error {
-	fd, err := unix.Open(r.Path, unix.O_PATH|unix.O_CLOEXEC, 0)
-	if err != nil {
-		if r.Optional && (errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)) {
-			return nil
-		}
-		return fmt.Errorf("open %s for the file wall: %w", r.Path, err)
-	}
-	defer func() { _ = unix.Close(fd) }()
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return fmt.Errorf("look at %s for the file wall: %w", r.Path, err)
-	}
-	allowed := rights(r.Role, abi, st.Mode&unix.S_IFMT == unix.S_IFDIR)
+func addRule(set int, p place, abi int) error {
+	allowed := rights(p.rule.Role, abi, p.folder)
 	if allowed == 0 {
 		return nil
 	}
-	err = ll.LandlockAddPathBeneathRule(set, &ll.PathBeneathAttr{AllowedAccess: allowed, ParentFd: fd}, 0)
+	err := ll.LandlockAddPathBeneathRule(set, &ll.PathBeneathAttr{AllowedAccess: allowed, ParentFd: p.fd}, 0)
 	if err != nil {
-		return fmt.Errorf("allow %s as %s: %w", r.Path, r.Role, err)
+		return fmt.Errorf("allow %s as %s: %w", p.rule.Path, p.rule.Role, err)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package wall
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -20,9 +21,11 @@ type filter struct {
 	on *arch.Info
 }
 
-func filterFor(t testing.TB, s Seccomp, on *arch.Info) filter {
+func filterFor(t testing.TB, s Seccomp, on *arch.Info) filter { return filterOf(t, s, testPin, on) }
+
+func filterOf(t testing.TB, s Seccomp, at pin, on *arch.Info) filter {
 	t.Helper()
-	program, err := assemble(refusals(s, testPin), on)
+	program, err := assemble(refusals(s, at), on)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,6 +118,8 @@ func TestFilterDecides(t *testing.T) {
 		{"connect", nil, eperm},
 		{"inotify_init1", nil, eperm},
 		{"prlimit64", []uint64{0, 7, 0, 8}, allow},
+		{"prlimit64", []uint64{4242, 7, 0, 8}, allow},
+		{"prlimit64", []uint64{4243, 7, 0, 8}, eperm},
 		{"prlimit64", []uint64{0, 7, 8, 0}, eperm},
 		{"prlimit64", []uint64{0, 7, 1 << 32, 0}, eperm},
 		{"setrlimit", nil, eperm},
@@ -130,6 +135,14 @@ func TestFilterDecides(t *testing.T) {
 		{"fchmod", []uint64{3, 0o755}, allow},
 		{"fchmod", []uint64{3, 0o4755}, eperm},
 		{"fchmodat", []uint64{0, 0, 0o2755}, eperm},
+		{"fchmodat", []uint64{0, 0, 0o755}, eperm}, // by path, with no view that hides others' files
+		{"fchownat", nil, eperm},
+		{"fchown", []uint64{3, 1, 1}, allow},
+		{"utimensat", []uint64{3, 0, 0}, allow}, // without a path: of an open file
+		{"utimensat", []uint64{3, 0x7000, 0}, eperm},
+		{"utimensat", []uint64{3, 0x7000 << 32, 0}, eperm},
+		{"setxattr", nil, eperm},
+		{"fsetxattr", nil, allow},
 		{"mkdirat", []uint64{0, 0, 0o755}, allow},
 		{"mkdirat", []uint64{0, 0, 0o2755}, eperm},
 		{"mknodat", []uint64{0, 0, 0o100644 | 0o4000}, eperm},
@@ -151,10 +164,36 @@ func TestFilterDecides(t *testing.T) {
 	}
 }
 
+// With a view there is nothing to change but what the app was given.
+func TestFilterBehindAView(t *testing.T) {
+	at := testPin
+	at.view = true
+	for _, on := range []*arch.Info{arch.X86_64, arch.AARCH64} {
+		f := filterOf(t, Seccomp{}, at, on)
+		for _, name := range append(slices.Clone(pathModes), "utimensat") {
+			if _, has := on.SyscallNames[name]; !has {
+				continue
+			}
+			if got := f.call(t, name, 0, 0x7000, 0o755); got != allow {
+				t.Errorf("%s: %s gives %#x", on.Name, name, got)
+			}
+		}
+		for name, mode := range map[string][]uint64{"fchmodat": {0, 0, 0o4755}, "fchmodat2": {0, 0, 0o2755}, "fchmod": {3, 0o6755}} {
+			if got := f.call(t, name, mode...); got != eperm {
+				t.Errorf("%s: set-id bits by %s give %#x", on.Name, name, got)
+			}
+		}
+	}
+}
+
 func TestFilterSwitches(t *testing.T) {
-	for _, s := range []Seccomp{{}, {ConnectTo: "/p"}, {Watch: true}, {ConnectTo: "/p", Watch: true}} {
-		f := filterFor(t, s, arch.X86_64)
+	for i, s := range []Seccomp{{}, {ConnectTo: "/p"}, {Watch: true}, {ConnectTo: "/p", Watch: true}, {}, {ConnectTo: "/p"}, {Watch: true}} {
+		on := []*arch.Info{arch.X86_64, arch.AARCH64}[i/4]
+		f := filterFor(t, s, on)
 		for name, open := range map[string]bool{"connect": s.ConnectTo != "", "inotify_init": s.Watch, "inotify_init1": s.Watch} {
+			if _, has := on.SyscallNames[name]; !has {
+				continue
+			}
 			want := eperm
 			if open {
 				want = allow
@@ -205,8 +244,17 @@ func TestFilterRedirects(t *testing.T) {
 // The entry of another architecture has other numbers: no call may come in that way. amd64's x32 calls neither.
 func TestFilterOtherEntries(t *testing.T) {
 	f := filterFor(t, Seccomp{ConnectTo: "/p", Watch: true}, arch.X86_64)
+	arm := filterFor(t, Seccomp{ConnectTo: "/p", Watch: true}, arch.AARCH64)
 	rapid.Check(t, func(rt *rapid.T) {
 		number := rapid.Uint32().Draw(rt, "number")
+		for _, other := range []*arch.Info{arch.I386, arch.ARM, arch.X86_64} { // ARM is what 32-bit programs use on arm64
+			if got := arm.number(t, uint32(other.ID), number); got != retKill {
+				rt.Errorf("%s call %d on arm64: %#x", other.Name, number, got)
+			}
+		}
+		if got := arm.number(t, uint32(arch.AARCH64.ID), max(number, 1000)); got != retErrno|errNoSys {
+			rt.Errorf("call %d on arm64: %#x", number, got)
+		}
 		for _, other := range []*arch.Info{arch.I386, arch.ARM, arch.AARCH64} {
 			if got := f.number(t, uint32(other.ID), number); got != retKill {
 				rt.Errorf("%s call %d: %#x", other.Name, number, got)
@@ -222,28 +270,26 @@ func TestFilterOtherEntries(t *testing.T) {
 
 // Whatever the arguments, a call on the list is refused and a call that is on no list is allowed.
 func TestFilterHoldsForAnyArguments(t *testing.T) {
-	f := filterFor(t, Seccomp{}, arch.X86_64)
 	listed := map[string]bool{}
 	for _, r := range refusals(Seccomp{}, testPin) {
 		listed[r.name] = true
 	}
-	names := make([]string, 0, len(arch.X86_64.SyscallNames))
-	for name := range arch.X86_64.SyscallNames {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	rapid.Check(t, func(rt *rapid.T) {
-		args := rapid.SliceOfN(rapid.Uint64(), 6, 6).Draw(rt, "args")
-		for _, name := range names {
-			got := f.call(t, name, args...)
-			switch {
-			case slices.Contains(never, name) && got != eperm:
-				rt.Errorf("%s: %#x", name, got)
-			case !listed[name] && got != allow:
-				rt.Errorf("%s, which is on no list: %#x", name, got)
+	for _, on := range []*arch.Info{arch.X86_64, arch.AARCH64} {
+		f := filterFor(t, Seccomp{}, on)
+		names := slices.Sorted(maps.Keys(on.SyscallNames))
+		rapid.Check(t, func(rt *rapid.T) {
+			args := rapid.SliceOfN(rapid.Uint64(), 6, 6).Draw(rt, "args")
+			for _, name := range names {
+				got := f.call(t, name, args...)
+				switch {
+				case slices.Contains(never, name) && got != eperm:
+					rt.Errorf("%s: %s: %#x", on.Name, name, got)
+				case !listed[name] && got != allow:
+					rt.Errorf("%s: %s, which is on no list: %#x", on.Name, name, got)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // Each block is found by its call's name: a name in two places would leave one of them dead.
@@ -281,15 +327,23 @@ func BenchmarkAssemble(b *testing.B) {
 
 func ExampleApplied_Level() {
 	plan := Plan{Landlock: &Landlock{}, Seccomp: &Seccomp{ConnectTo: "/p"}}
-	for _, a := range []Applied{{}, {LandlockABI: 2}, {LandlockABI: 7}, {LandlockABI: 7, Redirect: true}, {LandlockABI: 9}} {
+	for _, a := range []Applied{
+		{},
+		{LandlockABI: 2, View: true},
+		{LandlockABI: 7, View: true},
+		{LandlockABI: 7, Redirect: true, View: true},
+		{LandlockABI: 9, View: true},
+		{LandlockABI: 9},
+	} {
 		a.Seccomp = true
 		level, open := a.Level(plan)
-		fmt.Println(a.LandlockABI, a.Redirect, level, open)
+		fmt.Println(a.LandlockABI, a.Redirect, a.View, level, open)
 	}
 	// Output:
-	// 0 false basic [files outside the app's folders are kept closed by Deno only]
-	// 2 false partial [files outside the app's folders can be emptied, though not read or written local programs reachable through their sockets]
-	// 7 false partial [local programs reachable through their sockets]
-	// 7 true full []
-	// 9 false full []
+	// 0 false false basic [files outside the app's folders are kept closed by Deno only]
+	// 2 false true partial [files outside the app's folders can be emptied, though not read or written local programs reachable through their sockets]
+	// 7 false true partial [local programs reachable through their sockets]
+	// 7 true true full []
+	// 9 false true full []
+	// 9 false false partial [names, sizes and dates of files outside the app's folders can be seen]
 }

@@ -183,6 +183,7 @@ func (s *Server) methods() map[string]handler {
 		control.MethodPs:          call(func(context.Context, control.Empty) ([]control.Running, error) { return a.Ps(), nil }),
 		control.MethodStop:        act(a.Stop),
 		control.MethodRestart:     act(a.Restart),
+		control.MethodAhead:       act(a.Ahead),
 		control.MethodRest:        act(a.Rest),
 		control.MethodPermissions: call(a.Permissions),
 		control.MethodDecide:      act(a.Decide),
@@ -192,8 +193,10 @@ func (s *Server) methods() map[string]handler {
 		control.MethodLogs: stream(func(ctx context.Context, in control.Logs, on func(control.LogLine) error) (control.Empty, error) {
 			return control.Empty{}, a.Logs(ctx, in, on)
 		}),
-		control.MethodUninstall: act(a.Uninstall),
-		control.MethodDoctor:    call(func(ctx context.Context, _ control.Empty) (control.Doctor, error) { return a.Doctor(ctx) }),
+		control.MethodUninstall:  act(a.Uninstall),
+		control.MethodDoctor:     call(func(ctx context.Context, _ control.Empty) (control.Doctor, error) { return a.Doctor(ctx) }),
+		control.MethodSettings:   call(a.Settings),
+		control.MethodSetSetting: act(a.SetSetting),
 
 		control.MethodPrompt:  call(a.Prompt),
 		control.MethodPreview: call(a.Preview),

@@ -333,8 +333,8 @@ export default {
   },
   "proc: another process's files": (w) => must([...Deno.readDirSync(`/proc/${w.victim}/fd`)].length),
   "proc: another process's root": (w) => leak(Deno.readTextFileSync(`/proc/${w.victim}/root${w.secret}`)),
-  "proc: the network": () => must(Deno.readTextFileSync("/proc/net/tcp")),
-  "proc: the mounts": () => must(Deno.readTextFileSync("/proc/mounts")),
+  "proc: the network": (w) => must(Deno.readTextFileSync("/proc/self/net/tcp").includes(":" + w.net.TCP.toString(16).toUpperCase().padStart(4, "0") + " ")),
+  "proc: the mounts": () => must(Deno.readTextFileSync("/proc/self/mounts").includes(" /dev/pts ")),
   "proc: own environment": () => leak(Deno.readTextFileSync("/proc/self/environ")),
   "proc: own memory": () => must(Deno.openSync("/proc/self/mem", { read: true, write: true })),
   "proc: own memory map": () => must(Deno.readTextFileSync("/proc/self/maps")),
@@ -346,7 +346,7 @@ export default {
     return "written";
   },
   "dev: a terminal": () => must(Deno.openSync("/dev/ptmx", { read: true, write: true })),
-  "dev: a descriptor by path": () => must(Deno.openSync("/dev/fd/0")),
+  "dev: a descriptor by path": () => must(Deno.openSync("/proc/self/fd/0")),
   "etc: passwd": () => must(Deno.readTextFileSync("/etc/passwd").includes("root")),
   "etc: hostname": () => must(Deno.readTextFileSync("/etc/hostname").length + 1),
 };

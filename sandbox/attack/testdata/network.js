@@ -18,6 +18,16 @@ async function read(conn) {
   }
 }
 
+// inTheWay wants fn to fail as it does when a name is taken.
+function inTheWay(fn, how) {
+  try {
+    fn();
+  } catch (error) {
+    return must(how.test(String(error)), String(error));
+  }
+  throw new Error("the name is not taken here");
+}
+
 // received is the text that a node stream brings.
 const received = (stream) =>
   new Promise((resolve, reject) => {
@@ -229,7 +239,11 @@ export default {
   "listen: Deno.listenTls": (w) => closed(Deno.listenTls({ port: 0, cert: w.net.Certificate, key: w.net.Key })),
   "listen: Deno.listenDatagram": () => closed(Deno.listenDatagram({ transport: "udp", hostname: "0.0.0.0", port: 0 })),
   "listen: Deno.listen on a path": (w) => closed(Deno.listen({ transport: "unix", path: fresh(w.data) })),
-  "listen: Deno.listen on an abstract name": (w) => closed(Deno.listen({ transport: "unix", path: "\0" + w.net.Abstract + "-listen" })),
+  // a name counts as taken where the machine's other names are in the way
+  "listen: Deno.listen on an abstract name": (w) => {
+    closed(Deno.listen({ transport: "unix", path: "\0" + w.net.Abstract + "-listen" }));
+    return inTheWay(() => closed(Deno.listen({ transport: "unix", path: "\0" + w.net.Abstract })), /in use/i);
+  },
   "listen: Deno.listen beside the own socket": (w) => closed(Deno.listen({ transport: "unix", path: fresh(w.sockets) })),
   "listen: Deno.serve": () =>
     new Promise((resolve, reject) => {
@@ -285,7 +299,8 @@ export default {
     return call("bind", call("socket", 1, 1, 0), to, to.length) === 0;
   },
   "socket: bind an abstract name": (w) => {
-    const to = sockaddrUnix("\0" + w.net.Abstract + "-bound");
-    return call("bind", call("socket", 1, 1, 0), to, to.length) === 0;
+    const bind = (name) => call("bind", call("socket", 1, 1, 0), sockaddrUnix(name), sockaddrUnix(name).length);
+    bind("\0" + w.net.Abstract + "-bound");
+    return inTheWay(() => bind("\0" + w.net.Abstract), /98/); // EADDRINUSE
   },
 };

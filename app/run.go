@@ -1,0 +1,59 @@
+package app
+
+import (
+	"errors"
+	"time"
+
+	"paddock/store"
+)
+
+// run is one launch in the history. The history is a file that is synced with each change, which takes longer than a
+// start on a busy disk; so it is written while the app starts, and its first answer does not wait for it. Whoever reads
+// the history or answers a command does. What a crash in that moment can cost is the record of a launch, and never more:
+// an end is written only after its beginning.
+type run struct {
+	recorded chan struct{} // closed when the launch is written, or could not be
+	id       uint64        // in the store; 0 when it could not be written. Read after recorded
+}
+
+// recordStart begins to write a launch to the history. The caller holds app.lifecycle.
+func (a *App) recordStart(app *installed, at time.Time) *run {
+	r := &run{recorded: make(chan struct{})}
+	a.mu.Lock()
+	app.run = r
+	a.mu.Unlock()
+	a.tasks.Go(func() {
+		defer close(r.recorded)
+		id, err := a.store.StartRun(app.id, store.Run{StartedAt: at})
+		if err != nil {
+			a.log.Error("record a launch", "app", app.rec.AppID, "err", err)
+			return
+		}
+		r.id = id
+	})
+	return r
+}
+
+// recordEnd writes how a launch ended, whole when its beginning could not be written, and the disk use if it is known.
+func (a *App) recordEnd(app *installed, r *run, end store.Run, disk *int64) {
+	<-r.recorded
+	var err error
+	if r.id == 0 {
+		_, err = a.store.StartRun(app.id, end)
+	} else {
+		err = a.store.EndRun(app.id, r.id, end, disk)
+	}
+	if err != nil && !errors.Is(err, store.ErrNotFound) { // uninstalled, or too many launches since
+		a.log.Error("record an app's end", "app", app.rec.AppID, "err", err)
+	}
+}
+
+// untilRecorded waits until the last launch of an app is in the history.
+func (a *App) untilRecorded(app *installed) {
+	a.mu.Lock()
+	r := app.run
+	a.mu.Unlock()
+	if r != nil {
+		<-r.recorded
+	}
+}

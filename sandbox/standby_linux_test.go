@@ -1,0 +1,67 @@
+package sandbox
+
+import (
+	"syscall"
+	"testing"
+	"time"
+)
+
+// standbyOf waits until a process stands by and returns its id.
+func standbyOf(t *testing.T, sup *Supervisor) (pid int) {
+	t.Helper()
+	waitFor(t, "a process to stand by", func() bool {
+		sup.mu.Lock()
+		defer sup.mu.Unlock()
+		if sup.ahead != nil {
+			pid = sup.ahead.launcher.cmd.Process.Pid
+		}
+		return pid != 0
+	})
+	return pid
+}
+
+// What stands by becomes the next app; one that died is replaced; and Close leaves none.
+func TestStandby(t *testing.T) {
+	sup := supervisorForTest(t)
+	if err := sup.Warm(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	pid := standbyOf(t, sup)
+	spec := specForTest(t, `export default { fetch: () => new Response("ok") };`)
+	in := launchForTest(t, sup, spec)
+	if in.PID() != pid {
+		t.Errorf("the app is process %d, and %d stood by", in.PID(), pid)
+	}
+	if p := in.Phases(); p.Prepare <= 0 || p.Fork <= 0 || p.Walls < p.Fork || p.Listening < p.Walls || p.Ready < p.Listening {
+		t.Errorf("phases: %+v", p)
+	}
+
+	dead := standbyOf(t, sup)
+	if err := syscall.Kill(dead, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "its end", func() bool {
+		sup.mu.Lock()
+		defer sup.mu.Unlock()
+		return !sup.ahead.launcher.alive()
+	})
+	again := specForTest(t, `export default { fetch: () => new Response("ok") };`)
+	again.ID = "other"
+	if in := launchForTest(t, sup, again); in.PID() == dead || ask(t, in, "/") != "ok" {
+		t.Errorf("the app is process %d, and %d is dead", in.PID(), dead)
+	}
+
+	last := standbyOf(t, sup)
+	if err := sup.Close(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(time.Minute)
+	for syscall.Kill(last, 0) == nil {
+		if time.Now().After(deadline) {
+			t.Fatal("a process still stands by after Close")
+		}
+	}
+	if err := sup.Warm(t.Context()); err != nil {
+		t.Errorf("warming a closed supervisor: %v", err)
+	}
+}
