@@ -41,6 +41,7 @@ func everywhere(reason string) map[browser.Kind]string {
 }
 
 var (
+	inShell      = map[browser.Kind]bool{browser.Chromium: true} // the frame is gone before the page could tell
 	inFirefox    = map[browser.Kind]bool{browser.Firefox: true}
 	noPing       = map[browser.Kind]string{browser.Firefox: "does not send pings (browser.send_pings)"}
 	onlyChromium = map[browser.Kind]string{browser.Firefox: "does not know it"}
@@ -101,9 +102,9 @@ var escapes = []escape{
 
 	{name: "base", script: `(head(el("base", {href: URL})), put(el("img", {src: URL.split("/").at(-1)})))`, leaves: true, refused: "base-uri"},
 
-	{name: "form", script: `submit({action: URL})`, leaves: true, refused: "form-action"},
-	{name: "form-post", script: `submit({action: URL, method: "post"})`, leaves: true, refused: "form-action"},
-	{name: "form-button", script: `(() => { const f = submit({action: "/"}, true); f.append(el("button", {formAction: URL})); f.lastChild.click() })()`, leaves: true, refused: "form-action"},
+	{name: "form", script: `submit({action: URL})`, leaves: true, refused: "form-action", silent: inShell},
+	{name: "form-post", script: `submit({action: URL, method: "post"})`, leaves: true, refused: "form-action", silent: inShell},
+	{name: "form-button", script: `(() => { const f = submit({action: "/"}, true); f.append(el("button", {formAction: URL})); f.lastChild.click() })()`, leaves: true, refused: "form-action", silent: inShell},
 	{name: "form-window", script: `submit({action: URL, target: "_blank"})`, leaves: true}, // as a window
 	{name: "worker-blob", script: `new Worker(blob("importScripts('" + URL + "')", "text/javascript"))`, refused: "worker-src"},
 	{name: "worker-data", script: `new Worker("data:text/javascript,importScripts('" + URL + "')")`, refused: "worker-src"},
