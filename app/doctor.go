@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"paddock/app/control"
+	"paddock/app/gateway"
 	"paddock/sandbox"
 )
 
@@ -13,7 +14,7 @@ func (a *App) Doctor(ctx context.Context) (control.Doctor, error) {
 	checked, unchecked := a.front.PeerCheck()
 	return control.Doctor{
 		Deno: a.opts.Runtime, Walls: wireWalls(a.probe(ctx)).Walls, Tray: a.desktop.trayState(),
-		Gateway: control.DoctorGateway{Address: a.front.Addr(), IPv6: held, Why: why, Peers: checked, PeersWhy: unchecked},
+		Gateway: control.DoctorGateway{Address: a.front.Addr(), IPv6: held, Why: why, Peers: checked, PeersWhy: unchecked, PagesCan: gateway.PagesCan()},
 		Home:    a.home, Resolve: append([]string{}, a.opts.Resolve...),
 	}, nil
 }

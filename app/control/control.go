@@ -506,6 +506,8 @@ type DoctorGateway struct {
 	Why      string `json:"why,omitempty"`
 	Peers    bool   `json:"peers_checked"` // connections of other users of this machine are closed
 	PeersWhy string `json:"peers_why,omitempty"`
+	// PagesCan says, in words, how the page of an app with no right to the network can still send something out.
+	PagesCan []string `json:"pages_can"`
 }
 
 // Setting is one choice that holds for all of Paddock.
@@ -542,6 +544,8 @@ type Prompt struct {
 	Budget    Budget          `json:"budget"`
 	Caps      Budget          `json:"caps"`   // the most the host allows
 	Update    bool            `json:"update"` // an update asks: only new or wider rows are here
+	// PagesCan is what refusing every row about the network does not close, in words. Empty where all of it is asked for.
+	PagesCan string `json:"pages_can,omitempty"`
 }
 
 // RowAnswer is the user's answer to one row.

@@ -49,9 +49,7 @@ var intrusions = []intrusion{
 	{name: "form-get-in-frame", script: `(put(el("iframe", {name: "get " + URL})), submit({action: URL, target: "get " + URL}))`},
 	{name: "form-in-window", script: `submit({action: URL, method: "post", target: "_blank"})`},
 	{name: "form-file", script: `submit({action: URL, method: "post", enctype: "multipart/form-data", target: "_blank"})`},
-	{name: "window", script: `window.opened = open(URL)`, byApp: true, allowed: map[string]string{
-		fromPort: "a link may lead to an app (security.md 22); another site's comes without the session",
-	}},
+	{name: "window", script: `window.opened = open(URL)`, byApp: true},
 }
 
 // intrude lets pages of other origins try to reach the app, with the browser let in there.

@@ -155,6 +155,7 @@ func (c *chromium) on(e event) {
 		delete(c.parents, p.SessionID)
 		delete(c.worlds, p.SessionID)
 		c.mu.Unlock()
+		c.wire.drop(p.SessionID)
 	case "Runtime.executionContextCreated":
 		if p.Context.AuxData.IsDefault {
 			c.mu.Lock()
@@ -294,7 +295,9 @@ func (c *chromium) frames(ctx context.Context, id string) ([]frame, error) {
 	var all []frame
 	var errs []error
 	for _, w := range within {
-		url, err := c.evalIn(ctx, w.session, w.unique, "location.href", false)
+		one, cancel := context.WithTimeout(ctx, time.Second) // a frame that shows an error page may never answer
+		url, err := c.evalIn(one, w.session, w.unique, "location.href", false)
+		cancel()
 		if err != nil {
 			errs = append(errs, err)
 			continue
