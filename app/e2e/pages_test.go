@@ -103,7 +103,7 @@ func TestPages(t *testing.T) {
 
 			must[okay](m, "uninstall", id)
 			if err := tab.Navigate(o.Origin + "/"); err != nil {
-				t.Fatal(err)
+				t.Log("cut short by the tab, which goes there by itself:", err)
 			}
 			tab.Until("the page says that the app was removed", "document.title.includes('removed')")
 			if all := b.Cookies(t); len(all) > 0 {
