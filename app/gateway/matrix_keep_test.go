@@ -54,7 +54,9 @@ func (s *scene) cookies(t *testing.T) {
 		cookiePrefix + label + "=x; Path=/; Domain=" + label + ".localhost",
 		cookiePrefix + "other-abcdefgh=x; Path=/",
 	} {
-		s.b.Open(t, "http://"+label+".localhost:"+s.outside+"/?cookie="+url.QueryEscape(planted))
+		if err := port.Navigate("http://" + label + ".localhost:" + s.outside + "/?cookie=" + url.QueryEscape(planted)); err != nil {
+			t.Fatal(err)
+		}
 		if err := tab.Navigate("http://" + s.r.host + "/"); err != nil {
 			t.Fatal(err)
 		}
