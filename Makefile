@@ -22,16 +22,24 @@ export GOWORK := off
 PURE := CGO_ENABLED=0
 CGO := CGO_ENABLED=1
 
-# Packages that start goroutines; arch_test.go says when one is missing.
-RACE_PKGS = ./app ./app/bundle ./app/cli ./app/control ./app/control/server ./app/e2e/browser ./app/gateway ./sandbox ./sandbox/egress ./store
+# Packages that start goroutines or timers; arch_test.go says when one is missing. The one that takes longest is first.
+RACE_PKGS = ./sandbox ./app ./app/bundle ./app/cli ./app/control ./app/control/server ./app/e2e/browser ./app/gateway ./app/gateway/loadtest ./sandbox/egress ./store
+# Of these, tests of one long computation (scrypt at minisign's own price): they run without the detector, in test-logic.
+NOT_UNDER_RACE = ^TestEncryptedKey$$
+# Packages whose tests use only what the test cache sees: their own files and environment, and the test program. Their
+# result is remembered until one of these changes. All others use real apps, browsers, walls and programs in bin/, and run
+# each time.
+LOGIC_PKGS = ./app/bundle ./app/cli ./app/ui ./sandbox/permission ./store
 GUI_PKGS = ./app/tray ./app/window
-E2E_PKGS = ./app/e2e
+# With ./packaging, which builds, checks and installs the .deb: both wait a lot, and for different things.
+E2E_PKGS = ./app/e2e ./packaging
 # What must at least compile for the other systems.
 PORTABLE = ./app ./app/bundle/... ./app/cli ./app/control/... ./app/gateway ./packaging ./sandbox/... ./store
 
 # Programs of other projects that tests, linting and packaging use, built from the Go module proxy.
 # They stay out of go.mod: their dependencies are not ours.
-TOOLS := $(CURDIR)/.cache/bin
+# Named from here, so that the checkout may lie at any path.
+TOOLS := .cache/bin
 GOTESTSUM := $(TOOLS)/gotestsum@v1.13.0
 GOFUMPT := $(TOOLS)/gofumpt@v0.12.0
 STATICCHECK := $(TOOLS)/staticcheck@v0.8.2
@@ -81,47 +89,51 @@ run: build $(TOOLS)/serve-examples ## start Paddock with the example apps; Ctrl-
 	@packaging/run.sh
 
 # --- Tests -----------------------------------------------------------------------------------------
-# In the order in which they fail fastest. -count=1: these tests use real processes, sockets and
-# programs in bin/, which the test cache cannot see.
+# In the order in which they fail fastest. -count=1: run, whatever the test cache remembers. -p 3: more packages at once than
+# processors, because their tests mostly wait. VETTED: lint-pure has vetted all that is built without cgo, and go test would do it
+# again for each set of flags.
 
-GO_TEST = $(GOTESTSUM) --format pkgname-and-test-fails --format-hide-empty-pkg -- -count=1 -timeout $(TEST_TIMEOUT)
+GO_TEST = $(GOTESTSUM) --format pkgname-and-test-fails --format-hide-empty-pkg -- -timeout $(TEST_TIMEOUT)
+VETTED := -vet=off
 # No display, session bus or state of the person who runs the tests: tests that need one start their own.
 ALONE := env -u DISPLAY -u WAYLAND_DISPLAY -u DBUS_SESSION_BUS_ADDRESS -u PADDOCK_HOME -u PADDOCK_LIBEXEC
-# The tests of the .deb build and install one: they have their own step and are left out of the quick ones.
-LONG := ^TestDeb
 
-.PHONY: test test-pure test-race test-gui test-e2e test-deb
-test: setup programs $(GOTESTSUM) lint-pure test-pure test-race desktop-programs $(TOOLS)/serve-examples test-gui test-e2e test-deb ## set up, build, run every test
+.PHONY: test test-logic test-race test-gui test-pure test-e2e
+test: setup programs $(GOTESTSUM) lint-pure test-logic test-race desktop-programs $(TOOLS)/serve-examples test-gui test-pure test-e2e ## set up, build, run every test
 	@echo 'make test: every step passed'
 
-test-pure: $(GOTESTSUM)
-	@echo '== tests that need neither a C compiler nor a display'
-	@pkgs=$$(go list -e -f '{{.Dir}}' ./... | sed "s|^$(CURDIR)|.|" | grep -vxF -f <(printf '%s\n' $(RACE_PKGS) $(GUI_PKGS) $(E2E_PKGS))); \
-	$(ALONE) $(PURE) $(GO_TEST) -skip '$(LONG)' $$pkgs
+test-logic: $(GOTESTSUM)
+	@echo '== logic, tested again when its inputs have changed'
+	@$(ALONE) $(PURE) $(GO_TEST) $(VETTED) $(filter-out $(RACE_PKGS),$(LOGIC_PKGS))
+	@$(ALONE) $(PURE) $(GO_TEST) $(VETTED) -run '$(NOT_UNDER_RACE)' ./app/bundle
+	@$(ALONE) $(CGO) $(GO_TEST) $(VETTED) -race -skip '$(NOT_UNDER_RACE)' $(filter $(RACE_PKGS),$(LOGIC_PKGS))
 
+# A program with the race detector waits a second before it ends, so that races show up late in its life. Our tests start
+# many programs, and insist that no goroutine is left at the end: they need not wait.
 test-race: $(GOTESTSUM)
 	@echo '== packages with goroutines, under the race detector'
-	@$(ALONE) $(CGO) $(GO_TEST) -race $(RACE_PKGS)
+	@$(ALONE) $(CGO) GORACE=atexit_sleep_ms=0 $(GO_TEST) $(VETTED) -count=1 -p 3 -race $(filter-out $(LOGIC_PKGS),$(RACE_PKGS))
 
 test-gui: $(GOTESTSUM)
 	@echo '== tray and windows on a virtual display'
 	@# One package after the other: two X servers that start at the same moment can take the same number over
 	@# from a killed one, and the first to end removes the socket of both.
-	@$(ALONE) $(CGO) $(GO_TEST) -p 1 $(GUI_PKGS)
+	@$(ALONE) $(CGO) $(GO_TEST) -count=1 -p 1 $(GUI_PKGS)
 
-test-e2e: $(GOTESTSUM)
-	@echo '== end to end: programs, apps, browser'
-	@$(ALONE) $(PURE) $(GO_TEST) $(E2E_PKGS)
+test-pure: $(GOTESTSUM)
+	@echo '== tests that need neither a C compiler nor a display'
+	@pkgs=$$(go list -e ./... | sed 's|^paddock|.|' | grep -vxF -f <(printf '%s\n' $(RACE_PKGS) $(LOGIC_PKGS) $(GUI_PKGS) $(E2E_PKGS))); \
+	$(ALONE) $(PURE) $(GO_TEST) $(VETTED) -count=1 -p 3 $$pkgs
 
-test-deb: $(GOTESTSUM) deb-tools
-	@echo '== the installer'
-	@$(ALONE) $(PURE) NFPM=$(NFPM) $(GO_TEST) -run '^TestDeb' ./packaging
+test-e2e: $(GOTESTSUM) deb-tools
+	@echo '== end to end: programs, apps, browser, installer'
+	@$(ALONE) $(PURE) NFPM='$(CURDIR)/$(NFPM)' $(GO_TEST) $(VETTED) -count=1 $(E2E_PKGS)
 
 # What needs no C compiler is a step of make test too: seconds when the caches are warm, a minute when not.
 # A file that is saved while staticcheck reads it leaves wrong facts in its cache, on which every later run
 # panics (exit code 2): the cache is this checkout's own, and thrown away then.
-STATICCHECK_CACHE := $(CURDIR)/.cache/staticcheck
-RUN_STATICCHECK = run() { STATICCHECK_CACHE=$(STATICCHECK_CACHE) $(STATICCHECK) "$$@"; }; \
+STATICCHECK_CACHE := .cache/staticcheck
+RUN_STATICCHECK = run() { STATICCHECK_CACHE='$(CURDIR)/$(STATICCHECK_CACHE)' $(STATICCHECK) "$$@"; }; \
 	check() { local code=0; run "$$@" 2>$(STATICCHECK_CACHE).log || code=$$?; \
 	  if [ $$code -gt 1 ]; then rm -rf $(STATICCHECK_CACHE); code=0; run "$$@" || code=$$?; \
 	  else cat $(STATICCHECK_CACHE).log >&2; fi; return $$code; }; check
@@ -141,11 +153,14 @@ lint-pure: $(GOFUMPT) $(STATICCHECK)
 .PHONY: screenshots
 screenshots: ## draw the README's pictures anew
 	@mkdir -p assets/screenshots
-	$(ALONE) PADDOCK_README_SHOTS=$(CURDIR)/assets/screenshots $(PURE) go test -count=1 -run '^TestShots$$' ./app/ui
+	$(ALONE) PADDOCK_README_SHOTS='$(CURDIR)/assets/screenshots' $(PURE) go test -count=1 -run '^TestShots$$' ./app/ui
 
+# Caddy and nginx, which the front door is compared with, are unpacked into .cache and neither installed nor started.
 .PHONY: bench
 bench: headless ## Go benchmarks, then the program's own
-	$(PURE) go test -run '^$$' -bench . -benchmem ./...
+	@packaging/setup.sh bench
+	@export PATH="$$PATH:$(CURDIR)/.cache/bench/usr/bin:$(CURDIR)/.cache/bench/usr/sbin"; \
+	$(PURE) go test -run '^$$' -bench . -benchmem ./... && bin/paddock bench
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_TIME (10s)
@@ -175,7 +190,7 @@ define tool
 $(1):
 	@mkdir -p $(TOOLS)
 	@echo 'building $(notdir $(1))' >&2
-	@GOBIN=$(TOOLS)/new $(PURE) go install $(2)$(patsubst $(firstword $(subst @, ,$(notdir $(1))))%,%,$(notdir $(1)))
+	@GOBIN='$(CURDIR)/$(TOOLS)/new' $(PURE) go install $(2)$(patsubst $(firstword $(subst @, ,$(notdir $(1))))%,%,$(notdir $(1)))
 	@mv -f $(TOOLS)/new/$(firstword $(subst @, ,$(notdir $(1)))) $(1)
 endef
 $(eval $(call tool,$(GOTESTSUM),gotest.tools/gotestsum))

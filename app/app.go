@@ -298,19 +298,21 @@ type installed struct {
 	lifecycle sync.Mutex
 
 	// Guarded by App.mu.
-	rec      store.Install
-	manifest *bundle.Manifest
-	session  map[permission.Permission]permission.Grant // answers for this session only
-	insist   bool                                       // the user starts it although a required row is refused
-	inst     *sandbox.Instance
-	leases   *leases         // of inst
-	noted    <-chan struct{} // closed when the end of inst is recorded
-	run      *run            // the last launch in the history; nil before the first
-	starting bool
-	failures uint64 // failed starts so far, and why the last one failed: whoever waited for it shares its outcome
-	failure  error
-	last     *ending // how it last ended, when that was not wished
-	deaths   []time.Time
+	rec       store.Install
+	manifest  *bundle.Manifest
+	session   map[permission.Permission]permission.Grant // answers for this session only
+	insist    bool                                       // the user starts it although a required row is refused
+	inst      *sandbox.Instance
+	leases    *leases         // of inst
+	noted     <-chan struct{} // closed when the end of inst is recorded
+	run       *run            // the last launch in the history; nil before the first
+	starting  bool
+	failures  uint64 // failed starts so far, and why the last one failed: whoever waited for it shares its outcome
+	failure   error
+	dueAt     time.Time // its schedule need not be looked at before; see wakeScheduled
+	scheduled bool      // its schedule's handler runs
+	last      *ending   // how it last ended, when that was not wished
+	deaths    []time.Time
 }
 
 // ending is an end that nobody wished, kept for host pages and for the state.

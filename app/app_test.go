@@ -68,6 +68,11 @@ func requests(ps ...string) []permission.Request {
 }
 
 func TestWider(t *testing.T) {
+	at := func(schedule string) []permission.Request {
+		r := requests("background")
+		r[0].Schedule = schedule
+		return r
+	}
 	readwrite := requests("files:photos")
 	readwrite[0].Access = permission.ReadWrite
 	for name, c := range map[string]struct {
@@ -82,6 +87,9 @@ func TestWider(t *testing.T) {
 		"first version":      {requests("lan"), nil, "lan"},
 		"reading to writing": {readwrite, requests("files:photos"), "files:photos"},
 		"writing to reading": {requests("files:photos"), readwrite, ""},
+		"to more times":      {at("0 */2 * * *"), at("0 */6 * * *"), "background"},
+		"to fewer times":     {at("0 */6 * * *"), at("0 */2 * * *"), ""},
+		"to all the time":    {at(""), at("0 7 * * *"), "background"},
 	} {
 		if got := wider(c.now, c.had).String(); got != c.want {
 			t.Errorf("%s: %q, want %q", name, got, c.want)

@@ -286,13 +286,18 @@ func (a *App) AttachWindows(ctx context.Context, on func(control.Show) error) er
 }
 
 // Show brings a window to the front.
-func (a *App) Show(_ context.Context, s control.Show) error {
+func (a *App) Show(ctx context.Context, s control.Show) error {
 	if s.App != "" {
 		app, err := a.find(s.App)
 		if err != nil {
 			return err
 		}
 		s.App = app.rec.AppID
+		if s.Window == control.WindowApp {
+			if err := a.Ahead(ctx, control.AppRef{App: s.App}); err != nil {
+				return err
+			}
+		}
 	}
 	s.Source = localPath(s.Source)
 	return a.desktop.show(s)

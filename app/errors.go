@@ -107,6 +107,8 @@ func startError(app *installed, err error) *control.Error {
 		code, msg, hint = se.Reason, "The Deno runtime is missing.", "Reinstall Paddock, or run “make headless” in its source folder."
 	case "runtime_altered":
 		code, msg, hint = se.Reason, "The Deno runtime is not the one that Paddock was tested with, so no app is started with it.", "Reinstall Paddock."
+	case "no_space":
+		code, msg, hint = "disk_full", fmt.Sprintf("%s was not started: %s", app.rec.Name, sentence(se)), "Free some space on the disk and try again. What apps have stored is whole."
 	case "refused":
 		code, msg, hint = "wall_missing", fmt.Sprintf("%s was not started: %s", app.rec.Name, sentence(se)), "“paddock doctor” shows what this machine can enforce; “paddock settings set "+settingWalls+" basic” starts apps with less."
 	default:

@@ -113,6 +113,7 @@ func (a *App) restLoop() {
 			return
 		case <-tick.C:
 			a.restApps()
+			a.wakeScheduled()
 		}
 	}
 }
@@ -145,6 +146,9 @@ func (a *App) restApps() {
 	longestIdle := time.Duration(math.MinInt64)
 	for _, c := range running {
 		limits := a.idleLimits(c.app)
+		if c.leases.isAhead() {
+			limits.stop = min(limits.stop, aheadStop)
+		}
 		if tight {
 			if u := c.leases.use(); next(u, limits.tight()) == stopIt && u.idle > longestIdle {
 				longest, longestIdle = c, u.idle

@@ -22,10 +22,14 @@ type night struct {
 	shift  atomic.Int64
 	short  atomic.Bool
 	passes atomic.Int64
+	reads  atomic.Int64 // of the clock
 }
 
 func (n *night) tune(o *app.Options) {
-	o.Now = func() time.Time { return time.Now().Add(time.Duration(n.shift.Load())) }
+	o.Now = func() time.Time {
+		n.reads.Add(1)
+		return n.time()
+	}
 	o.Idle = app.Idle{Pass: 10 * time.Millisecond, Memory: func() (uint64, uint64, error) {
 		n.passes.Add(1)
 		if n.short.Load() {
@@ -35,6 +39,8 @@ func (n *night) tune(o *app.Options) {
 	}}
 }
 
+func (n *night) time() time.Time { return time.Now().Add(time.Duration(n.shift.Load())) }
+
 func (n *night) advance(d time.Duration) { n.shift.Add(int64(d)) }
 
 // look waits until all apps were looked at after this call.
@@ -42,6 +48,13 @@ func (n *night) look(l *live) {
 	l.t.Helper()
 	seen := n.passes.Load()
 	l.wait("two looks at all apps", func() bool { return n.passes.Load() >= seen+2 })
+}
+
+// ticks waits until the times of all apps were looked at after this call, also when none runs.
+func (n *night) ticks(l *live) {
+	l.t.Helper()
+	seen := n.reads.Load()
+	l.wait("the clock to be read", func() bool { return n.reads.Load() >= seen+20 })
 }
 
 func (l *live) state() string {

@@ -191,17 +191,19 @@ func (a *App) describeStage(id string, s *stage) control.Staged {
 	return out
 }
 
-// wider is what now asks beyond had. A file slot that turns from reading to writing counts as wider.
+// wider is what now asks beyond had. A file slot that turns from reading to writing counts as wider, and so does a
+// schedule with more times.
 func wider(now, had []permission.Request) permission.Set {
-	access := map[permission.Permission]permission.Access{}
+	before := map[permission.Permission]permission.Request{}
 	old := permission.Set{}
 	for _, r := range had {
-		access[r.Permission] = r.Access
+		before[r.Permission] = r
 		old = old.Union(permission.NewSet(r.Permission))
 	}
 	out := permission.Set{}
 	for _, r := range now {
-		if !old.Covers(r.Permission) || r.Access > access[r.Permission] && r.Permission.Kind == permission.Files {
+		b, same := before[r.Permission]
+		if !old.Covers(r.Permission) || same && r.Wider(b) {
 			out = out.Union(permission.NewSet(r.Permission))
 		}
 	}
@@ -401,7 +403,7 @@ func (a *App) adopt(rec store.Install, prev *installed) (*installed, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if prev != nil { // keep identity: others hold its lifecycle lock
-		prev.rec, prev.manifest, prev.last, prev.deaths = loaded.rec, loaded.manifest, nil, nil
+		prev.rec, prev.manifest, prev.last, prev.deaths, prev.dueAt = loaded.rec, loaded.manifest, nil, nil, time.Time{}
 		loaded = prev
 	}
 	a.apps[rec.Install] = loaded
@@ -439,7 +441,7 @@ func (a *App) installAnswers(requests []permission.Request, in control.Commit) (
 		if d == permission.Allow && r.Permission.Kind == permission.Files {
 			return // stays on ask until a path is picked
 		}
-		out = append(out, permission.Grant{Permission: r.Permission, Decision: d, Lifetime: permission.Always, Access: r.Access, At: a.now(), By: permission.ByInstall})
+		out = append(out, permission.Grant{Permission: r.Permission, Decision: d, Lifetime: permission.Always, Access: r.Access, Schedule: r.Schedule, At: a.now(), By: permission.ByInstall})
 	}
 	switch {
 	case in.DenyAll:

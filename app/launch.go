@@ -71,7 +71,7 @@ func (a *App) grantNamed(app *installed, names []string) error {
 			return control.NewError(control.ExitUsage, "path_needed", text+" needs a path.",
 				fmt.Sprintf("Run “paddock grant %s %s --path DIR”.", app.rec.AppID, text), nil)
 		}
-		grants = append(grants, permission.Grant{Permission: r.Permission, Decision: permission.Allow, Lifetime: permission.Always, Access: r.Access, At: a.now(), By: permission.ByCLI})
+		grants = append(grants, permission.Grant{Permission: r.Permission, Decision: permission.Allow, Lifetime: permission.Always, Access: r.Access, Schedule: r.Schedule, At: a.now(), By: permission.ByCLI})
 	}
 	if len(grants) == 0 {
 		return nil
@@ -235,8 +235,7 @@ func (a *App) start(ctx context.Context, app *installed) (upstream, error) {
 		return upstream{}, startError(app, err)
 	}
 	noted := make(chan struct{})
-	background := spec.Allow.Has(permission.Permission{Kind: permission.Background})
-	up := upstream{inst, newLeases(inst, background, a.now, a.changed)}
+	up := upstream{inst, newLeases(inst, staysAwake(app.manifest, spec.Allow), a.now, a.changed)}
 	p := inst.Phases()
 	a.log.Debug("started", "app", app.rec.AppID, "prepare", p.Prepare, "fork", p.Fork, "walls", p.Walls, "listening", p.Listening, "ready", p.Ready)
 	a.mu.Lock()
@@ -359,8 +358,8 @@ func (a *App) await(app *installed, inst *sandbox.Instance, run *run, noted chan
 	a.mu.Lock()
 	delete(a.pids, inst.PID())
 	app.inst, app.leases = nil, nil
-	id, name := app.rec.AppID, app.rec.Name
-	end, notice := unwished(id, name, exit, rec.Breach, ended)
+	id, name, disk := app.rec.AppID, app.rec.Name, app.rec.Budget.DiskBytes
+	end, notice := unwished(id, name, exit, rec.Breach, disk, ended)
 	if end != nil {
 		app.last, app.deaths = end, append(recent(app.deaths, ended), ended)
 	}
@@ -369,15 +368,19 @@ func (a *App) await(app *installed, inst *sandbox.Instance, run *run, noted chan
 	if notice != nil { // before the history, so that whoever sees the end there finds the notice
 		a.notify(*notice, app.id)
 	}
-	disk := inst.Usage().DiskBytes
-	a.recordEnd(app, run, rec, &disk)
+	used := inst.Usage().DiskBytes
+	a.recordEnd(app, run, rec, &used)
 }
 
-// unwished is what to keep and to tell of an end that the user did not ask for; nil of one that they did.
-func unwished(id, name string, exit sandbox.Exit, breach *store.Breach, at time.Time) (*ending, *control.Notice) {
+// unwished is what to keep and to tell of an end that the user did not ask for; nil of one that they did. disk is the
+// app's limit on the disk: a breach below that means that the disk was nearly full and the app went on writing.
+func unwished(id, name string, exit sandbox.Exit, breach *store.Breach, disk int64, at time.Time) (*ending, *control.Notice) {
 	switch exit.Reason {
 	case sandbox.OverBudget:
 		end := &ending{state: control.StateOverBudget, title: name + " was stopped", text: breachText(breach), at: at}
+		if breach != nil && breach.Budget == sandbox.BudgetDisk && breach.Limit < float64(disk) {
+			end.text = "The disk is nearly full, and it went on writing. Free some space before you start it again."
+		}
 		return end, &control.Notice{Code: "over_budget", Severity: "warning", AppID: id, Title: end.title, Text: end.text, Actions: []control.NoticeChoice{
 			{Action: "restart", Label: "Restart"}, {Action: "raise", Label: "Raise the limit and restart"}, {Action: "dismiss", Label: "Keep stopped"},
 		}}

@@ -30,6 +30,7 @@ type leases struct {
 	since       time.Time // of the last use
 	ending      bool      // somebody has decided to end it: nobody may use it any more
 	unfreezable bool      // freezing failed once, so it is not tried again
+	ahead       bool      // it was started before anybody asked for it, and nobody has since
 }
 
 func newLeases(inst sleeper, background bool, now func() time.Time, changed func()) *leases {
@@ -49,6 +50,20 @@ func (l *leases) useLocked() use {
 		u.idle = l.now().Sub(l.since)
 	}
 	return u
+}
+
+// startedAhead notes that nobody has asked for the instance yet.
+func (l *leases) startedAhead() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ahead = l.open == 0
+}
+
+// isAhead reports whether still nobody has.
+func (l *leases) isAhead() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ahead
 }
 
 // touch wakes the instance and counts as a use. It reports whether the instance can be used; one that ends or has
@@ -72,7 +87,7 @@ func (l *leases) wakeLocked() (usable, thawed bool) {
 		return false, false
 	default:
 	}
-	l.since = l.now()
+	l.since, l.ahead = l.now(), false
 	if !l.inst.Frozen() {
 		return true, false
 	}

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -418,6 +419,51 @@ func TestEndsAreRecorded(t *testing.T) {
 	}
 	if code, _ := get("/pid"); code != http.StatusOK {
 		t.Errorf("after the raise: %d", code)
+	}
+}
+
+// TestRightsChangeUnderLoad: requests are held while an app is restarted with other rights, and from the answer of the
+// command on none reaches a process that has them still.
+func TestRightsChangeUnderLoad(t *testing.T) {
+	site := newSite(t)
+	l := newLive(t, map[string]string{"a.example:80": site})
+	l.install(write(t, "org.example.test", 1, asks, fetcher))
+	c, origin := l.enter(control.Open{App: "test-dev"})
+	stop := make(chan struct{})
+	var crowd sync.WaitGroup
+	var answered atomic.Int64
+	for range 4 {
+		crowd.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if code, body := load(c, origin+"/pid"); code != http.StatusOK {
+					t.Errorf("a request during a restart: %d %.300s", code, body)
+					return
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	for i := range 6 {
+		decision, want := "allow", "from a.example"
+		if i%2 == 1 {
+			decision, want = "deny", "NotCapable"
+		}
+		if err := l.Decide(t.Context(), control.Decide{App: "test-dev", Permission: "net:a.example:80", Decision: decision}); err != nil {
+			t.Fatal(err)
+		}
+		if code, body := load(c, origin+"/?u=http://a.example/"); code != http.StatusOK || body != want {
+			t.Errorf("after %s: %d %.300s, want %s", decision, code, body, want)
+		}
+	}
+	close(stop)
+	crowd.Wait()
+	if answered.Load() == 0 {
+		t.Error("nothing was asked meanwhile")
 	}
 }
 

@@ -216,7 +216,7 @@ func (a *App) grant(app *installed, text string, allow, session bool, path, by s
 	if err != nil {
 		return permission.Grant{}, err
 	}
-	g := permission.Grant{Permission: r.Permission, Decision: permission.Deny, Lifetime: permission.Always, Access: r.Access, At: a.now(), By: by}
+	g := permission.Grant{Permission: r.Permission, Decision: permission.Deny, Lifetime: permission.Always, Access: r.Access, Schedule: r.Schedule, At: a.now(), By: by}
 	if !allow {
 		return g, nil
 	}

@@ -141,7 +141,7 @@ func openTab(t *testing.T, browser context.Context, address string) *tab {
 // eventually waits until a condition on the page holds.
 func (p *tab) eventually(t *testing.T, condition string) {
 	t.Helper()
-	if _, err := chromedp.Run(p.ctx, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(20*time.Second))); err != nil {
+	if _, err := chromedp.Run(p.ctx, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(time.Minute))); err != nil {
 		state, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string]("document.body.innerText"))
 		t.Fatalf("%s: %v\nthe page shows:\n%s\nand said %q", condition, err, state, p.bad)
 	}
@@ -229,7 +229,7 @@ func TestNotesInABrowser(t *testing.T) {
 		const e = document.querySelector("#editor"); e.value += "from two"; e.dispatchEvent(new Event("input")); return true })()`)); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		_, all, _ := app.text(t, "/api/export")
 		if strings.Contains(all, "from one") && strings.Contains(all, "from two") {

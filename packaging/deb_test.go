@@ -8,8 +8,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -26,13 +28,13 @@ func TestDeb(t *testing.T) {
 	}
 	nfpm := os.Getenv("NFPM")
 	if nfpm == "" {
-		t.Skip("NFPM names no nfpm program: run make test-deb") // make test always does
+		t.Skip("NFPM names no nfpm program: run make test-e2e") // make test always does
 	}
 	deb := buildDeb(t, nfpm)
 	root := filepath.Join(t.TempDir(), "root")
 	run(t, "dpkg-deb", "--extract", deb, root)
 
-	// The slow ones run beside each other: two builds, lintian, and an installation with its triggers.
+	// The slow ones run beside each other: a second build, lintian, dpkg-query, and an installation with its triggers.
 	t.Run("same bytes twice", func(t *testing.T) {
 		t.Parallel()
 		again := buildDeb(t, nfpm)
@@ -60,7 +62,10 @@ func TestDeb(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	t.Run("libraries", func(t *testing.T) { checkLibraries(t, deb, root) })
+	t.Run("libraries", func(t *testing.T) {
+		t.Parallel()
+		checkLibraries(t, deb, root)
+	})
 	t.Run("licences", func(t *testing.T) {
 		texts := string(gunzip(t, filepath.Join(root, "usr/share/doc/paddock/third-party.txt.gz")))
 		for _, want := range []string{"Deno ", "Inter typeface ", "fyne.io/fyne/v2 ", "github.com/getlantern/systray ", "github.com/evanw/esbuild "} {
@@ -187,7 +192,7 @@ func checkLibraries(t *testing.T, deb, root string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	checked := 0
+	links := map[string][]string{} // library: programs
 	for _, program := range append(programs, filepath.Join(root, "usr/bin/paddock")) {
 		f, err := elf.Open(program)
 		if err != nil {
@@ -197,33 +202,37 @@ func checkLibraries(t *testing.T, deb, root string) {
 		if err := errors.Join(err, f.Close()); err != nil {
 			t.Fatalf("%s: %v", program, err)
 		}
-		static := filepath.Base(program) == "paddock" || filepath.Base(program) == "paddock-launch"
-		if static && len(libraries) > 0 {
-			t.Errorf("%s links %v: it must be static", filepath.Base(program), libraries)
+		name := filepath.Base(program)
+		if (name == "paddock" || name == "paddock-launch") && len(libraries) > 0 {
+			t.Errorf("%s links %v: it must be static", name, libraries)
 		}
 		for _, library := range libraries {
-			owners := owners(t, library)
-			if !slices.ContainsFunc(owners, func(p string) bool { return slices.Contains(named, p) }) {
-				t.Errorf("%s links %s of %v, which Depends does not name: %s", filepath.Base(program), library, owners, depends)
-			}
-			checked++
+			links[library] = append(links[library], name)
 		}
 	}
-	if checked == 0 {
+	if len(links) == 0 {
 		t.Error("no program links any library: this checks nothing")
+	}
+	owners := owners(t, slices.Sorted(maps.Keys(links)))
+	for library, programs := range links {
+		if !slices.ContainsFunc(owners[library], func(p string) bool { return slices.Contains(named, p) }) {
+			t.Errorf("%v link %s of %v, which Depends does not name: %s", programs, library, owners[library], depends)
+		}
 	}
 }
 
-// owners returns the packages that have a library of this name.
-func owners(t *testing.T, library string) (packages []string) {
+// owners returns the packages that have a library of each of these names.
+func owners(t *testing.T, libraries []string) map[string][]string {
 	t.Helper()
-	out, err := exec.Command("dpkg-query", "--search", "*/"+library).Output()
-	if err != nil {
-		t.Errorf("no package has %s: %v", library, err)
+	patterns := []string{"--search"}
+	for _, library := range libraries {
+		patterns = append(patterns, "*/"+library)
 	}
-	for line := range strings.Lines(string(out)) {
-		name, _, _ := strings.Cut(line, ":")
-		packages = append(packages, name)
+	packages := map[string][]string{}
+	for line := range strings.Lines(run(t, "dpkg-query", patterns...)) {
+		owner, file, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		name, _, _ := strings.Cut(owner, ":") // the architecture follows
+		packages[path.Base(file)] = append(packages[path.Base(file)], name)
 	}
 	return packages
 }

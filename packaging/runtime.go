@@ -48,19 +48,6 @@ func (e *AlteredError) Error() string {
 
 var pins = sync.OnceValues(func() (map[string]Deno, error) { return parse(denoJSON) })
 
-// Platforms returns every pinned executable by "GOOS/GOARCH".
-func Platforms() (map[string]Deno, error) {
-	all, err := pins()
-	if err != nil {
-		return nil, err
-	}
-	out := make(map[string]Deno, len(all))
-	for k, v := range all {
-		out[k] = v
-	}
-	return out, nil
-}
-
 // ThisPlatform returns the pinned executable of the platform this program was built for. The error is
 // ErrNoDeno where there is none.
 func ThisPlatform() (Deno, error) {

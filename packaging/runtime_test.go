@@ -11,7 +11,7 @@ import (
 )
 
 func TestPinsOfEveryPlatform(t *testing.T) {
-	all, err := Platforms()
+	all, err := pins()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -26,10 +26,6 @@ func TestPinsOfEveryPlatform(t *testing.T) {
 			t.Errorf("%s and %s have the same hash: one was copied", platform, other)
 		}
 		seen[d.SHA256] = platform
-	}
-	all["linux/amd64"] = Deno{}
-	if again, _ := Platforms(); again["linux/amd64"].Version == "" {
-		t.Error("a caller changed the pins for everybody")
 	}
 }
 

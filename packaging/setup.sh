@@ -2,13 +2,15 @@
 # Sets up this machine to build, test and package Paddock. It installs only what is missing, says what
 # it does, and says nothing when there is nothing to do.
 #
-#   packaging/setup.sh [GROUP]...     without a GROUP: all of them
+#   packaging/setup.sh [GROUP]...     without a GROUP: all of them but bench
 #
 #   headless   the pinned Deno in bin/ (npm), checked by SHA-256; needs Go and npm, no system package
 #   build      the C libraries of the tray and the windows
 #   test       a virtual display, two browsers, the independent tools that tests compare with, and other people's
 #              servers that tests run (npm, into .cache/servers)
 #   package    the tools that make and check the .deb
+#   bench      Caddy and nginx, which benchmarks compare the front door with: unpacked from Debian's packages into
+#              .cache/bench, since installing them would start servers
 #
 # PADDOCK_SETUP_DRY_RUN=1 prints the packages that would be installed and installs nothing.
 # System packages come from apt, as root or with sudo. On other systems the list is printed instead.
@@ -135,13 +137,42 @@ servers() {
   trap - EXIT
 }
 
+# Programs that are only run by benchmarks, which say so where one is missing.
+rivals() {
+  local p missing=()
+  for p in caddy nginx; do
+    PATH=$PATH:/usr/sbin:.cache/bench/usr/bin:.cache/bench/usr/sbin command -v "$p" >/dev/null || missing+=("$p")
+  done
+  [ "${#missing[@]}" -gt 0 ] || return 0
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+    say "this is no Debian: benchmarks do not compare with ${missing[*]} until they are installed"
+    return 0
+  fi
+  if [ -n "${PADDOCK_SETUP_DRY_RUN:-}" ]; then
+    say "would unpack: ${missing[*]}"
+    return 0
+  fi
+  say "fetching with apt, to be unpacked into .cache/bench: ${missing[*]}"
+  mkdir -p .cache/bench
+  temp=$(mktemp -d "$PWD/.cache/bench/fetch.XXXXXX")
+  trap 'rm -rf "$temp"' EXIT
+  fetch() { (cd "$temp" && apt-get -qq -o APT::Sandbox::User=root download "${missing[@]}" </dev/null >&2); }
+  if ! fetch; then
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 update >&2
+    fetch || die "apt could not fetch ${missing[*]}: check the network and apt's sources, then try again"
+  fi
+  for p in "$temp"/*.deb; do dpkg-deb -x "$p" .cache/bench; done
+  rm -rf "$temp"
+  trap - EXIT
+}
+
 groups=("$@")
 [ "${#groups[@]}" -gt 0 ] || groups=(headless build test package)
 command -v go >/dev/null || die "Go is needed (version $(awk '$1 == "go" { print $2 }' go.mod) or newer): see https://go.dev/dl/"
 for group in "${groups[@]}"; do
   case "$group" in
-  headless | build | test | package) ;;
-  *) die "unknown group $group: use headless, build, test or package" ;;
+  headless | build | test | package | bench) ;;
+  *) die "unknown group $group: use headless, build, test, package or bench" ;;
   esac
 done
 wanted=() npm_servers=
@@ -151,6 +182,7 @@ for group in "${groups[@]}"; do
   build) wanted+=("${build_packages[@]}") ;;
   test) wanted+=("${test_packages[@]}") npm_servers=yes ;;
   package) wanted+=("${package_packages[@]}") ;;
+  bench) rivals ;;
   esac
 done
 [ "${#wanted[@]}" -eq 0 ] || apt_install "${wanted[@]}"

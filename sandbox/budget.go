@@ -97,8 +97,12 @@ const (
 	BudgetProcesses = "processes"
 )
 
-// Breach is a budget that was crossed. Limit and Measured are bytes for memory and disk, and core-seconds for CPU
-// (what the token bucket had allowed, and what was used, since it was last full).
+// maxThreads bounds the threads of an app, which the kernel counts as processes and keeps memory of its own for. Deno
+// runs about seven, and up to 512 more for blocking calls when an app makes as many at once.
+const maxThreads = 1024
+
+// Breach is a budget that was crossed. Limit and Measured are bytes for memory and disk, core-seconds for CPU (what the
+// token bucket had allowed, and what was used, since it was last full), and threads for processes.
 type Breach struct {
 	Budget          string
 	Limit, Measured float64

@@ -4,10 +4,12 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -124,4 +126,31 @@ func (in *Instance) tell(m Message) error {
 		err = fmt.Errorf("status %d", status)
 	}
 	return err
+}
+
+// ErrNoHandler says that the app does not listen to its schedule.
+var ErrNoHandler = errors.New("the app has no paddock.onSchedule handler")
+
+// Scheduled tells the app that a time of its schedule has come, and returns when its handler has ended. ctx ends the
+// waiting and not the handler.
+func (in *Instance) Scheduled(ctx context.Context, at time.Time) error {
+	text, err := json.Marshal(struct {
+		Kind string    `json:"kind"`
+		At   time.Time `json:"at"`
+	}{"schedule", at})
+	if err != nil {
+		return fmt.Errorf("write a time for the app: %w", err)
+	}
+	status, answer, err := in.do(ctx, in.paths.Socket, http.MethodPost, hostPath, text)
+	switch {
+	case in.ctx.Err() != nil:
+		return errEnded
+	case err != nil:
+		return fmt.Errorf("the app's handler did not end: %w", errors.Join(ctx.Err(), err))
+	case status == http.StatusNotFound:
+		return ErrNoHandler
+	case status != http.StatusOK:
+		return errors.New(printable(answer))
+	}
+	return nil
 }

@@ -106,9 +106,19 @@ func (d *diskState) walkDue(limit int64, s sample, now time.Time) bool {
 		return !now.Before(d.ended.Add(d.took))
 	case left <= 0:
 		return !d.paced(now)
+	case left-d.hidden(s) <= 0:
+		return !now.Before(d.ended.Add(max(2*walkPause, 2*walkShare*d.took)))
 	default:
 		return d.wanted && d.written(d.walkedAt, s) >= staleStep && !d.paced(now)
 	}
+}
+
+// hidden is how much more the app may have added than the file system's free inodes tell: what somebody else removes
+// at the same time hides what is made. System time cannot be hidden.
+func (d *diskState) hidden(s sample) int64 {
+	most := int64(max(s.sys-d.walkedAt.sys, 0) / inodeTime)
+	told := d.made + int64(max(s.sys-d.madeAt, 0)/inodeTime)
+	return max(most-told, 0) * inodeCost
 }
 
 // wait is how long this state cannot call for a look.

@@ -36,6 +36,7 @@ const (
 	StartRefused        = "refused"         // the walls could not be put up
 	StartRuntimeMissing = "runtime_missing" // there is no Deno, or it cannot be run
 	StartRuntimeAltered = "runtime_altered" // Deno's file is not the pinned one
+	StartNoSpace        = "no_space"        // the file system that would hold what it writes is too full
 	StartBadSpec        = "bad_spec"        // the spec cannot be run
 	StartCanceled       = "canceled"        // the caller gave up waiting
 )
@@ -67,6 +68,8 @@ func (e *StartError) Error() string {
 		b.WriteString("the Deno runtime is missing")
 	case StartRuntimeAltered:
 		b.WriteString("the Deno runtime is not the one this Paddock was made for; install Paddock again")
+	case StartNoSpace:
+		b.WriteString("the disk is nearly full")
 	case StartBadSpec:
 		b.WriteString("the app cannot be run as described")
 	case StartCanceled:
@@ -92,16 +95,17 @@ var outOfMemory = []string{
 var deathSignals = map[string]bool{"SIGTRAP": true, "SIGABRT": true, "SIGILL": true, "SIGSEGV": true, "SIGBUS": true}
 
 // ranOut judges whether a process that ended by itself ended for lack of memory, that is over its budget: an allocator
-// ended it, and it had come near the budget or the kernel's wall. u are its last figures.
-func ranOut(e Exit, b Budget, u Usage) *Breach {
-	if !deathSignals[e.Signal] {
+// ended it, and it had come near the budget or the kernel's wall. killed says that the kernel may have ended it for its
+// control group's sake. u are its last figures.
+func ranOut(e Exit, killed bool, b Budget, u Usage) *Breach {
+	if !deathSignals[e.Signal] && !killed {
 		return nil
 	}
 	limit := b.WithDefaults().MemoryBytes
 	near := u.AtMemoryWall || u.PeakMemoryBytes >= limit/10*9
-	said := false
+	said := false // what a killed one printed before has nothing to do with its end
 	for _, phrase := range outOfMemory {
-		said = said || strings.Contains(e.Tail, phrase)
+		said = said || !killed && strings.Contains(e.Tail, phrase)
 	}
 	// Samples are up to a quarter of a second old, in which an app can take half a gigabyte: V8's own report of its
 	// limit, which comes from the budget, counts without them.

@@ -46,16 +46,15 @@ func spawn(launcher string, plan wall.Plan, stdout, stderr *os.File) (*guest, er
 
 // waiting is a launcher that runs and waits for its plan.
 type waiting struct {
-	cmd     *exec.Cmd
-	plan    *os.File
-	status  *net.UnixConn
-	outside uint64 // the agent's user namespace, when the launcher has one of its own
-	why     string // it has none
+	cmd    *exec.Cmd
+	plan   *os.File
+	status *net.UnixConn
+	noView string // why it was started in the agent's own namespaces, where a view was wanted
 }
 
-// startLauncher runs on the starter thread, as spawn does. Apart means in a user namespace of its own, where that can
-// be had.
-func startLauncher(launcher string, apart bool, stdout, stderr *os.File) (*waiting, error) {
+// startLauncher runs on the starter thread, as spawn does. With view, the launcher is started apart from the agent
+// where the system allows that, which is found out by trying each time.
+func startLauncher(launcher string, view bool, stdout, stderr *os.File) (*waiting, error) {
 	planRead, planWrite, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("pipe for the plan: %w", err)
@@ -68,20 +67,28 @@ func startLauncher(launcher string, apart bool, stdout, stderr *os.File) (*waiti
 	}
 	defer func() { _ = statusWrite.Close() }()
 
-	command := func(attr *syscall.SysProcAttr) *exec.Cmd {
+	start := func(attr *syscall.SysProcAttr, args ...string) (*exec.Cmd, error) {
 		attr.Setsid, attr.Pdeathsig = true, syscall.SIGKILL
-		return &exec.Cmd{
-			Path: launcher, Args: []string{"paddock-launch"}, Env: []string{}, Dir: "/",
+		cmd := &exec.Cmd{
+			Path: launcher, Args: append([]string{"paddock-launch"}, args...), Env: []string{}, Dir: "/",
 			Stdout: stdout, Stderr: stderr,
 			ExtraFiles:  []*os.File{planRead, statusWrite}, // wall.PlanFD, wall.StatusFD
 			SysProcAttr: attr,
 		}
+		return cmd, cmd.Start()
 	}
-	w := &waiting{plan: planWrite, status: status, why: "the launcher was started without a user namespace of its own"}
-	if apart {
-		err = w.startApart(command)
-	} else {
-		err = w.start(command(&syscall.SysProcAttr{}))
+	w := &waiting{plan: planWrite, status: status}
+	if view {
+		var outside string
+		if outside, err = wall.UserNamespace("self"); err == nil {
+			w.cmd, err = start(ownNamespace(), outside)
+		}
+	}
+	if !view || err != nil {
+		if view {
+			w.noView = fmt.Sprintf("the agent can get no user namespace for the app: %v", err)
+		}
+		w.cmd, err = start(&syscall.SysProcAttr{})
 	}
 	if err != nil {
 		_ = planWrite.Close()
@@ -91,14 +98,25 @@ func startLauncher(launcher string, apart bool, stdout, stderr *os.File) (*waiti
 	return w, nil
 }
 
+// ownNamespace asks for a user namespace in which the user is the same and nobody else exists. What the launcher may
+// do there reaches only what is made there.
+func ownNamespace() *syscall.SysProcAttr {
+	same := func(id int) []syscall.SysProcIDMap {
+		return []syscall.SysProcIDMap{{ContainerID: id, HostID: id, Size: 1}}
+	}
+	return &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER,
+		UidMappings: same(os.Geteuid()), GidMappings: same(os.Getegid()),
+		AmbientCaps: wall.Capabilities,
+	}
+}
+
 // become gives the launcher its plan. The waiting is over with it, whatever comes of it.
 func (w *waiting) become(plan wall.Plan) (*guest, error) {
 	if plan.View != nil {
 		view := *plan.View
+		view.Why = w.noView
 		plan.View = &view
-		if view.Outside = w.outside; w.outside == 0 {
-			view.Why = w.why
-		}
 	}
 	text, err := json.Marshal(plan)
 	if err != nil {
@@ -116,41 +134,6 @@ func (w *waiting) become(plan wall.Plan) (*guest, error) {
 		g.target = plan.Seccomp.ConnectTo
 	}
 	return g, nil
-}
-
-// startApart starts the launcher in a user namespace of its own, in which it can make a view, or without one where the
-// system does not allow that, and notes why. Whether it does is found out by trying, each time.
-func (w *waiting) startApart(command func(*syscall.SysProcAttr) *exec.Cmd) error {
-	outside, err := wall.UserNamespace("self")
-	if err == nil {
-		if err = w.start(command(ownNamespace())); err == nil {
-			w.outside = outside
-			return nil
-		}
-	}
-	w.why = fmt.Sprintf("the agent can get no user namespace for the app: %v", err)
-	return w.start(command(&syscall.SysProcAttr{}))
-}
-
-func (w *waiting) start(cmd *exec.Cmd) error {
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	w.cmd = cmd
-	return nil
-}
-
-// ownNamespace asks for a user namespace in which the user is the same and nobody else exists. What the launcher may
-// do there reaches only what is made there.
-func ownNamespace() *syscall.SysProcAttr {
-	same := func(id int) []syscall.SysProcIDMap {
-		return []syscall.SysProcIDMap{{ContainerID: id, HostID: id, Size: 1}}
-	}
-	return &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER,
-		UidMappings: same(os.Geteuid()), GidMappings: same(os.Getegid()),
-		AmbientCaps: wall.Capabilities,
-	}
 }
 
 // alive reports whether the launcher still waits: nothing but its end can have happened to it.

@@ -43,13 +43,15 @@ type Instance struct {
 	socket    string // where the app answers; settled before ready is closed
 	applied   wall.Applied
 
-	mu      sync.Mutex
-	wanted  Reason // why the host ended it; "" while it did not
-	breach  *Breach
-	frozen  bool
-	exit    Exit
-	started bool
-	done    chan struct{}
+	mu     sync.Mutex
+	wanted Reason // why the host ended it; "" while it did not
+	// why the kernel's control groups hold nothing of it; "" when systemd has agreed, which is then read back
+	scopeWhy string
+	breach   *Breach
+	frozen   bool
+	exit     Exit
+	started  bool
+	done     chan struct{}
 }
 
 // ID is the spec's.
@@ -167,11 +169,9 @@ func (in *Instance) Exit() Exit {
 }
 
 // pid, budget, diskPaths and breached are what the watchdog needs.
-func (in *Instance) pid() int       { return in.proc.pid }
-func (in *Instance) budget() Budget { return *in.limits.Load() }
-func (in *Instance) diskPaths() []string {
-	return []string{in.spec.DataDir, in.spec.RuntimeDir, in.spec.LogDir}
-}
+func (in *Instance) pid() int            { return in.proc.pid }
+func (in *Instance) budget() Budget      { return *in.limits.Load() }
+func (in *Instance) diskPaths() []string { return in.spec.writtenFolders() }
 
 func (in *Instance) breached(b Breach) {
 	in.mu.Lock()
@@ -236,6 +236,7 @@ func (in *Instance) start(ctx context.Context) error {
 	in.applied = applied
 	in.phases.Walls = time.Since(in.startedAt)
 	in.openChannel()
+	in.startScope()
 
 	wait, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
@@ -266,6 +267,12 @@ func (in *Instance) start(ctx context.Context) error {
 		failed.Err = fmt.Errorf("%w within %s", err, budget.StartTimeout)
 	}
 	return failed
+}
+
+func (in *Instance) setScope(why string) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.scopeWhy = why
 }
 
 // reap waits for the process's end and cleans up.
@@ -328,7 +335,9 @@ func (in *Instance) judge(code int, signal string, u Usage) Exit {
 		e.Reason = Finished
 	default:
 		e.Reason = Crashed
-		if e.Breach = ranOut(e, in.budget(), u); e.Breach != nil {
+		// the control group's limit is enforced with a signal that tells nobody why
+		killed := e.Signal == "SIGKILL" && in.scopeWhy == ""
+		if e.Breach = ranOut(e, killed, in.budget(), u); e.Breach != nil {
 			e.Reason = OverBudget
 		}
 	}

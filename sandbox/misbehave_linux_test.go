@@ -129,6 +129,38 @@ func TestBadLives(t *testing.T) {
 	}
 }
 
+// A node:http app can close the server that the host listens with, which it finds on every request. Then it stops
+// answering, nobody else does, and it can be stopped and started again.
+func TestClosesTheHostsServer(t *testing.T) {
+	sup := supervisorForTest(t)
+	neighbour := specForTest(t, `export default { fetch: () => new Response("fine") };`)
+	neighbour.ID = "neighbour"
+	well := launchForTest(t, sup, neighbour)
+	spec := specForTest(t, `
+import http from "node:http";
+http.createServer((request, response) => {
+  if (request.url === "/close") request.socket.server.close();
+  response.end("ok");
+}).listen();`)
+	in := launchForTest(t, sup, spec)
+	if got := ask(t, in, "/"); got != "ok" {
+		t.Fatal(got)
+	}
+	_, _ = tryAsk(t.Context(), in, "/close")
+	waitFor(t, "the app to stop answering", func() bool {
+		_, err := tryAsk(t.Context(), in, "/")
+		return err != nil
+	})
+	if got := ask(t, well, "/"); got != "fine" {
+		t.Errorf("the neighbour answered %q", got)
+	}
+	in.Kill()
+	ended(t, in)
+	if got := ask(t, launchForTest(t, sup, spec), "/"); got != "ok" {
+		t.Errorf("started again, it answers %q", got)
+	}
+}
+
 // An app deaf to signals is stopped all the same, within the grace, also while frozen.
 func TestDeafToSignals(t *testing.T) {
 	const deaf = `for (const s of ["SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2", "SIGQUIT"]) Deno.addSignalListener(s, () => console.log("no"));

@@ -32,11 +32,10 @@ func actAsAgent(text string) error {
 	if err := json.Unmarshal([]byte(text), &work); err != nil {
 		return err
 	}
-	options := Options{
+	sup, err := New(Options{
 		Deno: work.Deno, Launcher: work.Launcher, SocketDir: work.SocketDir, EntryDir: work.EntryDir,
 		LoadFact: func(string) (int64, bool) { return work.Base, true },
-	}
-	sup, err := New(options)
+	})
 	if err != nil {
 		return err
 	}

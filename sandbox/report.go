@@ -58,14 +58,18 @@ func (in *Instance) Report() Report {
 	}
 
 	add("other files (own view)", applied.View,
-		"the app sees its own folders, what was picked for it and the runtime's files; nothing else of this computer's files is there, and no network", applied.ViewWhy)
+		"the app sees its own folders, what was picked for it and the runtime's files; nothing else of this computer is there, neither files nor network addresses", applied.ViewWhy)
 	r.Walls = append(r.Walls, in.fileWall(applied.View))
 	add("system calls (seccomp)", applied.Seccomp, "a filter is loaded", in.applied.SeccompWhy)
 	add("privileges", in.applied.NoCaps && read("NoNewPrivs", "1") && read("CapEff", "0000000000000000"),
 		"no capabilities, and none can be gained", "the process has privileges it should not have")
+	group, noGroup := scopeLimits{}, "the app has ended"
+	if alive {
+		group, noGroup = in.scopeLimits()
+	}
 	r.Walls = append(r.Walls,
-		in.memoryWall(alive),
-		Wall{"processor time and disk space", Enforced, "by the agent, which looks every 10 to 250 ms and ends the app; the kernel is given no limit (no control group)"},
+		in.memoryWall(alive, group, noGroup),
+		timeWall(group, noGroup),
 		in.socketWall(),
 		in.networkWall())
 	return r
@@ -140,7 +144,22 @@ func (in *Instance) networkWall() Wall {
 	return Wall{"network", Enforced, "only through the app's own proxy, to what is granted"}
 }
 
-func (in *Instance) memoryWall(alive bool) Wall {
+// timeWall is about the budgets that the agent enforces. A control group keeps the worst of what can happen between
+// two looks small on a computer with many processors.
+func timeWall(group scopeLimits, noGroup string) Wall {
+	w := Wall{"processor time and disk space", Enforced, "by the agent, which looks every 10 to 250 ms and ends the app; "}
+	switch {
+	case group.cpu:
+		w.Why += "in between the kernel gives it two processors at most (control group)"
+	case noGroup == "":
+		w.Why += "the kernel limits memory, but is given no limit on processor time (control group)"
+	default:
+		w.Why += "the kernel is given no limit (no control group: " + noGroup + ")"
+	}
+	return w
+}
+
+func (in *Instance) memoryWall(alive bool, group scopeLimits, noGroup string) Wall {
 	w := Wall{"memory (kernel limit)", Enforced, fmt.Sprintf("%d MB of address space", in.plan.Limits.DataBytes>>20)}
 	if in.plan.Limits.DataBytes == 0 || runtime.GOOS != "linux" {
 		return Wall{w.Name, Absent, "memory is checked every 10 to 250 ms, not by the kernel"}
@@ -149,6 +168,10 @@ func (in *Instance) memoryWall(alive bool) Wall {
 		if have, err := dataLimitOf(in.proc.pid); err == nil && have != uint64(in.plan.Limits.DataBytes) {
 			return Wall{w.Name, Absent, "the kernel holds another limit than was set"}
 		}
+	}
+	if noGroup == "" { // holds whatever asks for the memory, workers included
+		w.Why += fmt.Sprintf(", and %d MB of memory in all (control group)", group.memory>>20)
+		return w
 	}
 	if n := in.budget().WorkerCount(); n > 0 {
 		w.State = Partly

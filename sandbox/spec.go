@@ -80,8 +80,8 @@ type Options struct {
 	LoadFact  func(key string) (value int64, ok bool) // a figure measured before; may be nil
 	SaveFact  func(key string, value int64)           // keeps a figure; may be nil
 
-	Logger *slog.Logger
 	NoView bool // leave apps the agent's own view of files, network and names (see wall.View)
+	Logger *slog.Logger
 }
 
 // Message is one line on the host channel. The app asks, the host answers with the same ID.

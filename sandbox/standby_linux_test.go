@@ -7,7 +7,7 @@ import (
 )
 
 // standbyOf waits until a process stands by and returns its id.
-func standbyOf(t *testing.T, sup *Supervisor) (pid int) {
+func standbyOf(t testing.TB, sup *Supervisor) (pid int) {
 	t.Helper()
 	waitFor(t, "a process to stand by", func() bool {
 		sup.mu.Lock()

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"paddock/sandbox/egress"
@@ -26,6 +27,9 @@ type Supervisor struct {
 	log     *slog.Logger
 	runtime denoRuntime
 	dog     *watchdog
+
+	scopes   *scopes // nil when there is nobody to ask for control groups
+	noScopes string  // why
 
 	starts  chan func() // work for the starter thread
 	ctx     context.Context
@@ -59,6 +63,7 @@ func New(o Options) (*Supervisor, error) {
 		options: o, log: o.Logger, dog: newWatchdog(o.Logger), starts: make(chan func()),
 		ctx: ctx, cancel: cancel, measured: map[string]int64{}, instances: map[string]*Instance{},
 	}
+	s.scopes, s.noScopes = findScopes()
 	s.starter.Go(s.startLoop)
 	return s, nil
 }
@@ -220,12 +225,21 @@ func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error)
 		return nil, err
 	}
 	if err := spec.makeFolders(paths); err != nil {
+		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+			return nil, &StartError{Reason: StartNoSpace, Err: err}
+		}
 		return nil, err
 	}
 	undo = append(undo, func() { _ = os.RemoveAll(paths.Dir) })
+	if sp := readSpace(spec.writtenFolders()); sp.room <= 0 {
+		return nil, &StartError{
+			Reason: StartNoSpace,
+			Err:    fmt.Errorf("%d MiB more must be free on the file system of %s before an app is started", -sp.room>>20+1, spec.DataDir),
+		}
+	}
 
 	in := &Instance{
-		sup: s, spec: spec, paths: paths, socket: paths.Socket,
+		sup: s, spec: spec, paths: paths, socket: paths.Socket, scopeWhy: "it was not asked for yet",
 		listening: make(chan struct{}), ready: make(chan struct{}), done: make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
@@ -295,6 +309,9 @@ func (s Spec) checkDisk() error {
 	}
 	return nil
 }
+
+// writtenFolders are those that count in the disk budget.
+func (s Spec) writtenFolders() []string { return []string{s.DataDir, s.RuntimeDir, s.LogDir} }
 
 // makeFolders makes what Deno and the proxy expect and removes what an earlier instance left in them.
 func (s Spec) makeFolders(p Paths) error {

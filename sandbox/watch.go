@@ -263,6 +263,9 @@ func (t *target) judge(s sample, b Budget, cores int) (time.Duration, *Breach) {
 	if s.rss > b.MemoryBytes {
 		return 0, &Breach{Budget: BudgetMemory, Limit: float64(b.MemoryBytes), Measured: float64(s.rss)}
 	}
+	if s.threads > maxThreads {
+		return 0, &Breach{Budget: BudgetProcesses, Limit: maxThreads, Measured: float64(s.threads)}
+	}
 	wait := headroomWait(b.MemoryBytes - s.rss)
 	if t.usage.AtMemoryWall {
 		if t.atWall.IsZero() {

@@ -12,6 +12,7 @@ var (
 	keyRecord      = []byte("record")
 	keyManifest    = []byte("manifest")
 	keyDisk        = []byte("disk")
+	keyWoken       = []byte("woken")
 	bucketGrants   = []byte("grants")
 	bucketRuns     = []byte("runs")
 	bucketOpen     = []byte("open")

@@ -14,6 +14,7 @@
 //	    record                → Install without its manifest, JSON
 //	    manifest              → paddock.json, the bytes that were installed
 //	    disk                  → last measured bytes (8 bytes)
+//	    woken                 → when its schedule last woke it, seconds since 1970 (8 bytes)
 //	    grants/               permission → permission.Grant, JSON
 //	    runs/                 run id (8 bytes, growing) → Run, JSON; at most 200
 //	    open/                 run id → nothing, for runs that have not ended

@@ -172,6 +172,33 @@ func (db *DB) DiskUse(install string) (int64, error) {
 	return bytes, err
 }
 
+// Woken is when the app was last woken by its schedule; the zero time when never.
+func (db *DB) Woken(install string) (time.Time, error) {
+	var at time.Time
+	err := db.view("read the last wake", func(tx *bolt.Tx) error {
+		b, err := installBucket(tx, install)
+		if err != nil {
+			return err
+		}
+		if n, ok := readNumber(b.Get(keyWoken)); ok {
+			at = time.Unix(int64(n), 0)
+		}
+		return nil
+	})
+	return at, err
+}
+
+// SetWoken keeps a time for Woken, to the second.
+func (db *DB) SetWoken(install string, at time.Time) error {
+	return db.update("write the last wake", func(tx *bolt.Tx) error {
+		b, err := installBucket(tx, install)
+		if err != nil {
+			return err
+		}
+		return b.Put(keyWoken, number(uint64(max(at.Unix(), 0))))
+	})
+}
+
 func readInstall(b *bolt.Bucket) (Install, error) {
 	in, err := decode[Install](b.Get(keyRecord))
 	if err != nil {

@@ -150,7 +150,7 @@ type BrowserRequest struct {
 type BackgroundRequest struct {
 	Reason   string `json:"reason"`
 	Required bool   `json:"required,omitzero"`
-	Schedule string `json:"schedule,omitzero"` // five fields of cron
+	Schedule string `json:"schedule,omitzero"` // five fields of cron, see permission.Schedule; empty means all the time
 }
 
 // Resources is what the app would like to use. The host shows, edits and caps it.

@@ -257,6 +257,8 @@ func TestParseManifestRefuses(t *testing.T) {
 		"listen":                {set("permissions.net-listen", true), "permissions.net-listen", "never granted"},
 		"unknown kind":          {set("permissions.telepathy", true), "permissions.telepathy", "newer Paddock"},
 		"kind by other name":    {set("permissions.net", list()), "permissions.net", "network"},
+		"schedule too often":    {set("permissions.background", obj("reason", "r", "schedule", "*/5 * * * *")), "permissions.background.schedule", "every 15 minutes"},
+		"schedule field":        {set("permissions.background", obj("reason", "r", "schedule", "0 25 * * *")), "permissions.background.schedule", "hour"},
 		"schedule":              {set("permissions.background", obj("reason", "r", "schedule", "daily")), "permissions.background.schedule", "cron"},
 		"memory":                {set("resources.memory_mb", "128M"), "resources.memory_mb", "whole"},
 		"workers":               {set("resources.workers", 9), "resources.workers", "8"},

@@ -52,6 +52,11 @@ func (p *problems) permissionRules(list *Permissions) {
 			check(fmt.Sprintf("permissions.sys[%d].name", i), string(permission.Sys)+":"+r.Name, r.Name)
 		}
 	}
+	if r := list.Background; r != nil && r.Schedule != "" {
+		if _, err := permission.ParseSchedule(r.Schedule); err != nil {
+			p.add("permissions.background.schedule", "five fields of cron, no more often than every 15 minutes", quote(r.Schedule)+" ("+printable(err.Error(), 160)+")")
+		}
+	}
 	for i, r := range list.Browser {
 		if r.Feature != "" {
 			check(fmt.Sprintf("permissions.browser[%d].feature", i), string(permission.Browser)+":"+r.Feature, r.Feature)
@@ -152,7 +157,7 @@ func (m *Manifest) Requests() []permission.Request {
 		add(string(permission.Browser)+":"+r.Feature, permission.Request{Reason: r.Reason})
 	}
 	if r := m.Permissions.Background; r != nil {
-		add(string(permission.Background), permission.Request{Reason: r.Reason, Required: r.Required, Background: true})
+		add(string(permission.Background), permission.Request{Reason: r.Reason, Required: r.Required, Background: true, Schedule: r.Schedule})
 	}
 	if r := m.Permissions.Notifications; r != nil {
 		add(string(permission.Notifications), permission.Request{Reason: r.Reason, Required: r.Required})

@@ -22,6 +22,7 @@ type benchDocument struct {
 	Throughput benchRate      `json:"throughput"` // the same, requests a second
 	Download   benchRate      `json:"download"`   // the same, MB a second of a 10 MB body
 	Upload     benchRate      `json:"upload"`
+	Front      benchFront     `json:"front_door"`
 	Watchdog   *benchCost     `json:"watchdog"` // null where the system does not tell
 	Isolation  []benchOthers  `json:"isolation"`
 	Seconds    float64        `json:"seconds"` // that all this took
@@ -85,10 +86,11 @@ func newBenchRate(connections int, perS, baseline float64) benchRate {
 }
 
 func (p *program) benchCommand() *cobra.Command {
-	return &cobra.Command{
+	bench := &cobra.Command{
 		Use: "bench", Short: "Measure start, wake, proxy and watchdog on this machine", Args: takes(),
 		Long: `Measures what Paddock costs on this machine, in about a minute: how long an app takes to start and to wake, what the
-front door adds to a request, what one app feels of another that misbehaves, and what watching apps takes. Each figure stands beside a baseline from the same run.
+front door adds to a request, also beside Caddy and nginx where they are installed, what one app feels of another that
+misbehaves, and what watching apps takes. Each figure stands beside a baseline from the same run.
 
 It starts an agent of its own with a temporary home folder, and removes both. Your apps are not touched; other work on
 the machine changes the figures, and the ratios much less.`,
@@ -105,6 +107,8 @@ the machine changes the figures, and the ratios much less.`,
 			return nil
 		},
 	}
+	bench.AddCommand(p.benchPart())
+	return bench
 }
 
 // bench runs every measurement in turn.
@@ -130,6 +134,7 @@ func (p *program) bench(ctx context.Context) (_ benchDocument, err error) {
 		{"Waking a frozen app", rig.thaw},
 		{"Requests through the front door, and straight to the app", rig.requests},
 		{"Large bodies", rig.bodies},
+		{"The front door alone, and other proxies", rig.front},
 		{"One app that misbehaves, and the others", rig.isolation},
 		{"Watching apps", rig.watching},
 	} {
@@ -165,6 +170,7 @@ func (p *program) printBench(d benchDocument) {
 	rate(fmt.Sprintf("requests a second, %d at a time", d.Throughput.Connections), "/s", d.Throughput)
 	rate("download of 10 MB", "MB/s", d.Download)
 	rate("upload of 10 MB", "MB/s", d.Upload)
+	d.Front.rows(&t)
 	for _, o := range d.Isolation {
 		t.add(text(fmt.Sprintf("request while another app %s, p99", o.Other)), ms(o.P99MS), ms(o.BaselineP99MS), times(o.Ratio), text("the same while it rests"))
 	}
@@ -177,4 +183,5 @@ func (p *program) printBench(d benchDocument) {
 	p.say("")
 	p.say("Thawing adds %.2f ms to a request, the front door %.3f ms. Measured in %.0f s on %d processors with Deno %s.",
 		d.Thaw.OverMS, d.Latency[0].OverMS, d.Seconds, d.CPUs, d.Deno)
+	p.say("%s", d.Front.sentence())
 }

@@ -130,7 +130,7 @@ func listenFake(socket, answers string, pid int) (*fakeAgent, error) {
 }
 
 func (f *fakeAgent) close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
 	if err := f.server.Shutdown(ctx); err != nil {
 		return errors.Join(err, f.server.Close())
@@ -232,6 +232,8 @@ func TestScripts(t *testing.T) {
 			e.Setenv(envBrowser, filepath.Join(e.WorkDir, "browser"))
 			e.Setenv("PADDOCK_HOME", filepath.Join(e.WorkDir, "home"))
 			e.Setenv("TZ", "UTC")
+			// Under the race detector every program would wait a second before it ends, for races to show up late.
+			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "await": await},

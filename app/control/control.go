@@ -39,6 +39,7 @@ const (
 	MethodPs          = "ps"          // Empty → []Running
 	MethodStop        = "stop"        // AppRef → Empty
 	MethodRestart     = "restart"     // AppRef → Empty
+	MethodAhead       = "ahead"       // AppRef → Empty: a person is about to open the app; it is started if that costs nobody anything
 	MethodRest        = "rest"        // Rest → Empty: put an unused app to sleep now
 	MethodPermissions = "permissions" // AppRef → []PermissionRow
 	MethodDecide      = "decide"      // Decide → Empty: grant, deny or revoke one permission

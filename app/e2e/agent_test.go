@@ -257,7 +257,10 @@ func eventually(t testing.TB, what string, within time.Duration, ok func() bool)
 		select {
 		case <-tick.C:
 		case <-end:
-			t.Fatalf("not within %v: %s", within, what)
+			if !ok() { // a busy machine may have kept this test from looking
+				t.Fatalf("not within %v: %s", within, what)
+			}
+			return
 		}
 	}
 }

@@ -60,7 +60,32 @@ func TestBadChildren(t *testing.T) {
 			id: "org.example.spin", manifest: map[string]any{"resources": map[string]any{"memory_mb": 128, "cpu_percent": 10, "disk_mb": 64}},
 			main: `export default { fetch(r: Request) { if (new URL(r.url).pathname === "/spin") for (;;) ; return new Response("ok"); } };`,
 		}, key))
-		visit(t, a.gateway, must[opened](m, "open", "spin")).try("/spin", deadline)
+		spin := visit(t, a.gateway, must[opened](m, "open", "spin"))
+		calm := *beside
+		calm.t = t
+		stopped := make(chan struct{})
+		go func() { defer close(stopped); spin.try("/spin", deadline) }()
+		// While it loops, the other app answers, many times until the loop is stopped. A ratio would be noise here;
+		// benchmarks carry the figures.
+		answered := 0
+		again := time.NewTicker(20 * time.Millisecond)
+		defer again.Stop()
+		for looping := true; looping; {
+			began := time.Now()
+			calm.expect("/ok", "fine")
+			if took := time.Since(began); took > 15*time.Second {
+				t.Fatalf("an answer took %v while the other app looped", took)
+			}
+			answered++
+			select {
+			case <-stopped:
+				looping = false
+			case <-again.C: // asked without pause, it would take the time that the loop needs to be too much
+			}
+		}
+		if answered < 20 {
+			t.Errorf("only %d answers until the looping app was stopped", answered)
+		}
 		if run := lastRun(m, "spin"); run.Reason != "over_budget" || run.Breach == nil || run.Breach.Budget != "cpu" || run.Breach.Measured < run.Breach.Limit {
 			t.Fatalf("history: %+v %+v", run, run.Breach)
 		}
@@ -152,36 +177,4 @@ func (m *machine) state(short string) string {
 	}
 	m.t.Fatalf("%s is not installed", short)
 	return ""
-}
-
-// TestNeighbourIsNotSlowed: while one app loops, another answers, many times within the deadline that the
-// loop takes to be stopped. A ratio would be noise here; benchmarks carry the figures.
-func TestNeighbourIsNotSlowed(t *testing.T) {
-	t.Parallel()
-	m := newMachine(t)
-	key := m.key()
-	a := m.start()
-	for _, id := range []string{"loop", "calm"} {
-		must[okayInstall](m, "install", m.pack(bad(id, "", `if (u.pathname === "/spin") for (;;) ;`), key))
-	}
-	loop, calm := visit(t, a.gateway, must[opened](m, "open", "loop")), visit(t, a.gateway, must[opened](m, "open", "calm"))
-	done := make(chan string, 1)
-	go func() { _, body := loop.try("/spin", deadline); done <- body }()
-	answered := 0
-	for end := false; !end; {
-		select {
-		case <-done:
-			end = true
-		default:
-			began := time.Now()
-			calm.expect("/ok", "fine")
-			if d := time.Since(began); d > 15*time.Second {
-				t.Fatalf("an answer took %v while the other app looped", d)
-			}
-			answered++
-		}
-	}
-	if answered < 20 {
-		t.Fatalf("only %d answers until the looping app was stopped", answered)
-	}
 }

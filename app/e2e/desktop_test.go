@@ -33,6 +33,7 @@ func asker() source {
 // TestDesktopStory is the story of product.md with a real window, driven by the keyboard alone, and a real
 // browser: install over HTTP, answer the prompt, use the app, be refused, revoke, be killed, uninstall.
 func TestDesktopStory(t *testing.T) {
+	t.Parallel()
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
 		fmt.Fprintf(w, "a feed for %s", r.Host)
@@ -181,6 +182,7 @@ func (m *machine) background(args ...string) func() result {
 
 // TestNoTray: on a desktop without a place for tray icons the library opens and says why.
 func TestNoTray(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	m := newMachine(t)
 	d.on(m)
@@ -204,6 +206,7 @@ func TestNoTray(t *testing.T) {
 
 // TestDisplayDies: the X server takes tray and windows along, and nothing else.
 func TestDisplayDies(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	tray := d.panel()
 	m := newMachine(t)
@@ -242,6 +245,7 @@ func TestDisplayDies(t *testing.T) {
 
 // TestTrayComesBack: a tray that dies is started again, and no app notices.
 func TestTrayComesBack(t *testing.T) {
+	t.Parallel()
 	d := newDesk(t)
 	tray := d.panel()
 	m := newMachine(t)

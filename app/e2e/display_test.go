@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -26,6 +27,10 @@ type desk struct {
 	server  *exec.Cmd
 }
 
+// startingDisplay is held while an X server looks for a free number: two that start at the same moment can take the same
+// one over from a killed server, and the first to end removes the socket of both.
+var startingDisplay sync.Mutex
+
 // newDesk starts an X server and a session bus until the test ends.
 func newDesk(t testing.TB) *desk {
 	t.Helper()
@@ -36,9 +41,13 @@ func newDesk(t testing.TB) *desk {
 	}
 	d.server = exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "1280x1000x24", "-nolisten", "tcp", "-noreset")
 	d.server.ExtraFiles = []*os.File{w}
-	begin(t, d.server)
-	w.Close()
-	d.display = ":" + firstLine(t, r)
+	func() {
+		startingDisplay.Lock()
+		defer startingDisplay.Unlock()
+		begin(t, d.server)
+		w.Close()
+		d.display = ":" + firstLine(t, r)
+	}()
 
 	bus := exec.Command("dbus-daemon", "--session", "--nofork", "--nopidfile", "--print-address=1")
 	out, err := bus.StdoutPipe()

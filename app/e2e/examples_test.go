@@ -84,6 +84,7 @@ const atom = `<?xml version="1.0"?><feed xmlns="http://www.w3.org/2005/Atom"><ti
 // TestExamples: the two example apps, got by URL like any stranger's, used in a real browser: a note that
 // is still there after a restart, and a feed that is read only once its host is allowed.
 func TestExamples(t *testing.T) {
+	t.Parallel()
 	site, authority := secureSite(t, "go.dev", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/blog/feed.atom" {
 			http.NotFound(w, r)

@@ -116,7 +116,7 @@ func TestTheWholeJob(t *testing.T) {
 	if left, _ := filepath.Glob(filepath.Join(m.home, "apps", "*")); len(left) != 0 {
 		t.Fatalf("left after the purge: %v", left)
 	}
-	eventually(t, "the process is gone", 5*time.Second, func() bool { return !alive(o.PID) })
+	eventually(t, "the process is gone", deadline, func() bool { return !alive(o.PID) })
 	must[okay](m, "quit")
 }
 

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // request is what a page asks for.
@@ -233,14 +232,14 @@ func askCancel(t *testing.T, v *visitor) {
 	if err := <-failed; err == nil {
 		t.Error("an answer to a request that never gets one")
 	}
-	eventually(t, "the server hears that the client left before the answer", 10*time.Second, func() bool { return waiting(v).Gone == 1 })
+	eventually(t, "the server hears that the client left before the answer", deadline, func() bool { return waiting(v).Gone == 1 })
 
 	resp := v.begin(request{path: "/hang?begin=1"})
 	if line, err := bufio.NewReader(resp.Body).ReadString('\n'); err != nil || line != "begun\n" {
 		t.Fatalf("the answer begins with %q, %v", line, err)
 	}
 	_ = resp.Body.Close()
-	eventually(t, "the server hears that the client left during the answer", 10*time.Second, func() bool { return waiting(v).Gone == 2 })
+	eventually(t, "the server hears that the client left during the answer", deadline, func() bool { return waiting(v).Gone == 2 })
 }
 
 // askFile downloads a large file, whole and in parts, and asks for it a second time.

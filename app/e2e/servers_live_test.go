@@ -223,7 +223,7 @@ func askWS(t *testing.T, v *visitor, a *agent) {
 	}
 	_ = s.Close() // a tab that goes away says nothing
 
-	eventually(t, "the server saw both ends", 10*time.Second, func() bool {
+	eventually(t, "the server saw both ends", deadline, func() bool {
 		var n struct {
 			Open, Gone int
 			Codes      []int
@@ -295,7 +295,7 @@ func askBetterSSE(t *testing.T, v *visitor, _ *agent) {
 		}
 	}
 	_ = e.body.Close()
-	eventually(t, "the server hears that a listener left", 10*time.Second, func() bool {
+	eventually(t, "the server hears that a listener left", deadline, func() bool {
 		return string(v.do(request{path: "/listeners"}).body) == "1"
 	})
 }
@@ -311,7 +311,7 @@ func askHono(t *testing.T, v *visitor, a *agent) {
 	s.askEcho()
 	left := waiting(v).Gone
 	s.leave(1000)
-	eventually(t, "the server hears that the socket closed", 10*time.Second, func() bool { return waiting(v).Gone == left+1 })
+	eventually(t, "the server hears that the socket closed", deadline, func() bool { return waiting(v).Gone == left+1 })
 
 	e := v.events("/events", "7")
 	if first := e.next(); first["data"] != "first" || first["id"] != "7" {

@@ -4,11 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 )
@@ -30,6 +28,7 @@ type failure struct {
 	err   error
 	fresh bool // on a connection made for it that the app took, so neither idle for too long nor left by a dying app
 	safe  bool // nothing of the body was read and the method may be repeated
+	body  bool // the client's body was not well formed
 }
 
 func (f *failure) Error() string { return f.err.Error() }
@@ -43,7 +42,8 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 		g.refuse(w, r, s, err)
 		return
 	}
-	defer s.leave()
+	leave := s.leave
+	defer func() { leave() }()
 	lastKey := ""
 	for attempt := 1; ; attempt++ {
 		up, err := s.wake(ctx, g.backend)
@@ -57,7 +57,18 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 			return
 		}
 		release := up.Busy()
-		err = s.exchange(w, r, up, a)
+		socket, err := s.exchange(w, r, up, key, a)
+		if socket != nil { // its slot and its hold on the instance are its own now
+			leave = func() {}
+			g.running.enter()
+			socket.run(func() {
+				s.pool.drop(socket.link)
+				release()
+				s.leave()
+				g.running.leave()
+			})
+			return
+		}
 		release()
 		if err == nil {
 			return
@@ -73,6 +84,11 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 		}
 		if ctx.Err() != nil {
 			panic(http.ErrAbortHandler)
+		}
+		if failed.body {
+			g.log.Debug("body of a request not well formed", "app", s.state.Load().app.ID)
+			g.show(w, r, s, http.StatusBadRequest, page{Title: "This request was not understood", Text: "Its body ended early, or was not well formed."})
+			return
 		}
 		s.odd.Do(func() { g.log.Warn("app gave no proper answer", "app", s.state.Load().app.ID, "err", err) })
 		if a.hasBody {
@@ -90,16 +106,17 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 
 var errStopped = errors.New("the app stopped answering")
 
-// exchange does one request over one connection. A *failure means that nothing was sent to the browser yet.
-func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a asked) error {
+// exchange does one request over one connection to the instance with the given key. A *failure means that nothing was
+// sent to the browser yet. A WebSocket that was accepted is the caller's to run.
+func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, key string, a asked) (*tunnel, error) {
 	ctx := r.Context()
-	l, err := s.pool.get(ctx, up)
+	l, err := s.pool.get(ctx, up, key)
 	if err != nil {
-		return &failure{err: fmt.Errorf("connect: %w", err), fresh: true, safe: true}
+		return nil, &failure{err: fmt.Errorf("connect: %w", err), fresh: true, safe: true}
 	}
-	clean := false
+	kept := false
 	defer func() {
-		if !clean {
+		if !kept {
 			s.pool.drop(l)
 		}
 	}()
@@ -108,7 +125,7 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 
 	writeHead(l.bw, r, a)
 	if err := l.bw.Flush(); err != nil {
-		return &failure{err: fmt.Errorf("send request: %w", err), fresh: !l.reused && !unread(err), safe: true}
+		return nil, &failure{err: fmt.Errorf("send request: %w", err), fresh: !l.reused && !unread(err), safe: true}
 	}
 	var body *upload
 	if a.hasBody {
@@ -120,16 +137,23 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 
 	resp, err := readAnswer(l, r, a, body)
 	if err != nil {
+		if body != nil && body.faulty() {
+			return nil, &failure{err: err, body: true}
+		}
 		safe := repeatable(r) && body == nil && !errors.Is(err, errOdd)
-		return &failure{err: fmt.Errorf("read answer: %w", err), fresh: !l.reused && !unread(err), safe: safe}
+		return nil, &failure{err: fmt.Errorf("read answer: %w", err), fresh: !l.reused && !unread(err), safe: safe}
 	}
 	if body != nil {
 		body.answered()
 	}
 	_ = l.conn.SetReadDeadline(time.Time{}) // a stream may be silent for as long as it likes
 	if resp.StatusCode == http.StatusSwitchingProtocols {
-		stop()
-		return s.tunnel(w, r, l, resp)
+		if !stop() {
+			return nil, &failure{err: fmt.Errorf("pass on a WebSocket: %w", context.Canceled)} // the browser left
+		}
+		socket, err := s.accept(w, r, l, resp)
+		kept = socket != nil
+		return socket, err
 	}
 	// The body is never closed: Close would read on to the end of it, which a stream does not have. What is left
 	// unread goes with the connection.
@@ -144,12 +168,12 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 			header.Add("Trailer", name)
 		}
 	}
-	if body != nil && !body.finished() {
+	if body != nil && !body.whole.Load() {
 		header.Set("Connection", "close") // what is left of the body will not be read
 	}
 	w.WriteHeader(resp.StatusCode)
 	if err := copyAnswer(w, l, resp); err != nil {
-		return fmt.Errorf("pass on the body: %w", err)
+		return nil, fmt.Errorf("pass on the body: %w", err)
 	}
 	for name, values := range resp.Trailer {
 		if trailerPasses(name) && validValues(values) {
@@ -159,10 +183,10 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, a a
 
 	uploaded := body == nil || body.end()
 	if stop() && uploaded && !resp.Close && resp.ProtoAtLeast(1, 1) && l.br.Buffered() == 0 {
-		clean = true
+		kept = true
 		s.pool.put(l, keepFor(resp.Header))
 	}
-	return nil
+	return nil, nil
 }
 
 // unread reports whether the app closed a connection with the request, or the rest of it, still in it. A Unix socket
@@ -223,54 +247,4 @@ func keepFor(h http.Header) time.Duration {
 		}
 	}
 	return 0
-}
-
-// copyBuffers hold bodies on their way. Handing long ones to the kernel (splice) was tried and took 1.3 to 2 times
-// as long: a Unix socket gives small pages, and each costs a call.
-var copyBuffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
-
-// streamBuffers hold answers of unknown length: event streams, which keep theirs for hours.
-var streamBuffers = sync.Pool{New: func() any { return new([8 << 10]byte) }}
-
-// copyAnswer passes a body on as it comes. What may be followed by a wait is flushed, so that event streams and
-// slow answers arrive at once; the last piece goes out with the end of the answer. With a known length a look at
-// the socket tells whether there will be a wait; between chunks it does not, since their framing comes in pieces too.
-func copyAnswer(w http.ResponseWriter, l *link, resp *http.Response) error {
-	if resp.Body == http.NoBody || resp.ContentLength == 0 {
-		return nil
-	}
-	left := resp.ContentLength // negative: not known
-	var buffer []byte
-	if left < 0 {
-		b := streamBuffers.Get().(*[8 << 10]byte)
-		defer streamBuffers.Put(b)
-		buffer = b[:]
-	} else {
-		b := copyBuffers.Get().(*[64 << 10]byte)
-		defer copyBuffers.Put(b)
-		buffer = b[:]
-	}
-	flusher, _ := w.(http.Flusher)
-	waits := func() bool { return l.br.Buffered() == 0 && (left < 0 || quiet(l.conn)) }
-	if waits() {
-		flusher.Flush() // the head
-	}
-	for {
-		n, readErr := resp.Body.Read(buffer)
-		if n > 0 {
-			if _, err := w.Write(buffer[:n]); err != nil {
-				return err
-			}
-			left -= int64(n)
-			if readErr == nil && left != 0 && (left < 0 || waits()) {
-				flusher.Flush()
-			}
-		}
-		if errors.Is(readErr, io.EOF) {
-			return nil
-		}
-		if readErr != nil {
-			return readErr
-		}
-	}
 }

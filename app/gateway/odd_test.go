@@ -131,7 +131,7 @@ func TestStaleConnection(t *testing.T) {
 		await(t, "the app has closed it", func() bool {
 			links.mu.Lock()
 			defer links.mu.Unlock()
-			return len(links.idle) == 0 || !quiet(links.idle[0].conn)
+			return len(links.idle) == 0 || !links.idle[0].quiet()
 		})
 		if res := r.raw(r.lines("POST /", "Content-Length: 2") + "ab"); res.body != "fine" {
 			t.Fatalf("%s %q", res.Status, res.body)

@@ -11,11 +11,14 @@ import (
 
 // Limits of the server itself. Bodies and streams have no deadline of their own: an app may stream for hours.
 const (
-	maxConns      = 8192             // browser connections, all apps together; more are closed at accept
-	maxHeader     = 32 << 10         // bytes of a request's header; more gives 431
-	headerTimeout = 10 * time.Second // from the first byte of a request to the end of its header
-	idleTimeout   = 2 * time.Minute  // between two requests of a connection
+	maxConns    = 8192            // browser connections, all apps together; more are closed at accept
+	maxHeader   = 32 << 10        // bytes of a request's header; more gives 431
+	idleTimeout = 2 * time.Minute // between two requests of a connection
 )
+
+// headerTimeout is from the first byte of a request to the end of its header. A variable only so that tests need not
+// wait.
+var headerTimeout = 10 * time.Second
 
 func newServer(ctx context.Context, g *Gateway) *http.Server {
 	return &http.Server{

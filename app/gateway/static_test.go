@@ -62,6 +62,11 @@ func TestStatic(t *testing.T) {
 		{"/big.txt", "Range: bytes=2-3", 206, "23", "text/plain; charset=utf-8", ""},
 		{"/big.txt", "Range: bytes=-1", 206, "9", "text/plain; charset=utf-8", ""},
 		{"/big.txt", "Range: bytes=90-", 416, "", "", ""},
+		{"/a.js", "Accept-Encoding: br\r\nRange: bytes=1-1", 206, "R", "text/javascript; charset=utf-8", "br"},
+		{"/a.js", "Accept-Encoding: br\r\nRange: bytes=0-0,1-1", 206, "", "", "br"},
+		{"/a.js.br", "", 200, "BR", "application/octet-stream", ""},
+		{"/b.css", "Accept-Encoding: br", 200, "b{}", "text/css; charset=utf-8", ""},
+		{"/b.css", "Accept-Encoding: *;q=0, gzip;q=0.001", 200, "GZB", "text/css; charset=utf-8", "gzip"},
 		{"/folder/paddock.json", "", 200, "{}", "application/json", ""},
 
 		{"/paddock.json", "", 404, "", "", ""},

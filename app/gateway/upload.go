@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -16,11 +17,19 @@ type upload struct {
 	start   chan struct{} // closed when the body may go
 	once    sync.Once
 	done    chan struct{}
+	whole   atomic.Bool // all of the body was read from the client
 
 	mu      sync.Mutex
 	replied bool // the answer has come: no deadline for it any more
+	broken  bool // the client's body was at fault
 	err     error
 }
+
+// bodyError is what was wrong with the client's body, other than that the client left.
+type bodyError struct{ err error }
+
+func (e *bodyError) Error() string { return "body of the request: " + e.err.Error() }
+func (e *bodyError) Unwrap() error { return e.err }
 
 func newUpload(w http.ResponseWriter, r *http.Request, l *link, a asked) *upload {
 	u := &upload{link: l, control: http.NewResponseController(w), start: make(chan struct{}), done: make(chan struct{})}
@@ -68,25 +77,53 @@ func (u *upload) fail(err error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.err = err
-	if !u.replied {
+	u.broken = errors.As(err, new(*bodyError))
+	switch {
+	case u.replied:
+	case u.broken:
+		_ = u.link.conn.SetReadDeadline(time.Now())
+	default:
 		_ = u.link.conn.SetReadDeadline(time.Now().Add(2 * time.Second)) // an early answer may be on its way
 	}
 }
 
+// faulty reports whether it was the client's body that ended the exchange.
+func (u *upload) faulty() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.broken
+}
+
 func (u *upload) send(r *http.Request) error {
 	out := stallWriter{u.link}
-	buffer := copyBuffers.Get().(*[64 << 10]byte)
-	defer copyBuffers.Put(buffer)
+	buffer := newPieceBuffer(max(r.ContentLength, piece))
+	defer buffer.free()
+	if len(buffer.bytes) == largePiece {
+		u.link.widen()
+	}
 	if r.ContentLength > 0 {
-		_, err := io.CopyBuffer(out, onlyReader{r.Body}, buffer[:])
-		return err
+		for left := r.ContentLength; left > 0; {
+			n, err := r.Body.Read(buffer.bytes)
+			if left -= int64(n); left == 0 {
+				u.whole.Store(true) // before the app can know, and answer
+			}
+			if n > 0 {
+				if _, err := out.Write(buffer.bytes[:n]); err != nil {
+					return err
+				}
+			}
+			if err != nil && left > 0 {
+				return &bodyError{err}
+			}
+		}
+		return nil
 	}
 	chunks := httputil.NewChunkedWriter(u.link.bw)
 	for {
-		n, err := r.Body.Read(buffer[:])
+		n, err := r.Body.Read(buffer.bytes)
 		if n > 0 {
 			out.extend()
-			if _, err := chunks.Write(buffer[:n]); err != nil {
+			if _, err := chunks.Write(buffer.bytes[:n]); err != nil {
 				return err
 			}
 			if err := u.link.bw.Flush(); err != nil {
@@ -97,9 +134,10 @@ func (u *upload) send(r *http.Request) error {
 			break
 		}
 		if err != nil {
-			return err
+			return &bodyError{err}
 		}
 	}
+	u.whole.Store(true)
 	out.extend()
 	if err := chunks.Close(); err != nil {
 		return err
@@ -123,16 +161,6 @@ func (u *upload) answered() {
 	u.proceed()
 }
 
-// finished reports whether the whole body was read.
-func (u *upload) finished() bool {
-	select {
-	case <-u.done:
-		return u.err == nil
-	default:
-		return false
-	}
-}
-
 // end stops an upload that still runs and waits for it. It reports whether all of the body was sent.
 func (u *upload) end() bool {
 	select {
@@ -142,9 +170,12 @@ func (u *upload) end() bool {
 	}
 	u.answered()
 	_ = u.link.conn.SetWriteDeadline(time.Now())
-	_ = u.control.SetReadDeadline(time.Now()) // wakes a read of the client's body
+	if !u.whole.Load() {
+		_ = u.control.SetReadDeadline(time.Now()) // wakes a read of the client's body
+	}
 	<-u.done
-	return false
+	_ = u.link.conn.SetWriteDeadline(time.Time{})
+	return u.err == nil // nil where only the last word of it was missing
 }
 
 // stallWriter writes to the app with a deadline for each piece.
@@ -156,6 +187,3 @@ func (w stallWriter) Write(p []byte) (int, error) {
 	w.extend()
 	return w.conn.Write(p)
 }
-
-// onlyReader hides other methods of a body, so that the given buffer is used.
-type onlyReader struct{ io.Reader }

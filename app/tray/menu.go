@@ -112,17 +112,6 @@ func Compose(s control.State, prev Menu, w wording) Menu {
 	return m
 }
 
-// Visible counts the rows the user sees.
-func (m Menu) Visible() int {
-	n := 0
-	for _, r := range m.Rows {
-		if r.Label != "" {
-			n++
-		}
-	}
-	return n
-}
-
 func show(s control.Show) Action { return Action{Verb: DoShow, Show: s} }
 
 func isActive(state string) bool {

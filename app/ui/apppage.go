@@ -99,6 +99,7 @@ func (p *appPage) fetch() {
 		p.by.setText(by)
 		if first {
 			p.app = i.ID
+			call(p.frame, control.MethodAhead, control.AppRef{App: i.ID}, func(control.Empty, error) {}) // a hint
 			p.notices.app = i.ID
 			p.picture.app, p.picture.name = i.ID, i.Name
 			p.meters.limits(i.Budget)

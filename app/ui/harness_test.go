@@ -58,6 +58,7 @@ func newFakeAgent(t *testing.T) *fakeAgent {
 	a.reply(control.MethodDecide, control.Empty{})
 	a.reply(control.MethodStop, control.Empty{})
 	a.reply(control.MethodRestart, control.Empty{})
+	a.reply(control.MethodAhead, control.Empty{})
 	a.reply(control.MethodNotice, control.Empty{})
 	a.reply(control.MethodDiscard, control.Empty{})
 	a.reply(control.MethodUninstall, control.Empty{})

@@ -88,7 +88,7 @@ func becomeLauncher(path string, plan wall.Plan) error {
 		return err
 	}
 	_ = memory.Close()
-	return unix.Exec(path, []string{realLauncher}, []string{})
+	return unix.Exec(path, append([]string{realLauncher}, os.Args[1:]...), []string{})
 }
 
 // withoutFlags takes Deno's wall down: every permission, every unstable interface, and a module in the place of the

@@ -43,6 +43,9 @@ func hostRows() []row {
 			s.Slots = []sandbox.Slot{{Name: "a", Path: path, Folder: true, Write: true}}
 		}),
 
+		{name: "comma: socket folder", origin: "security.md 6: Deno splits paths at commas", host: commaOption(func(o *sandbox.Options, path string) { o.SocketDir = path })},
+		{name: "comma: entry folder", origin: "security.md 6: Deno splits paths at commas", host: commaOption(func(o *sandbox.Options, path string) { o.EntryDir = path })},
+
 		swap("a folder", func(dir string, w *world) (string, func() error) {
 			picked := filepath.Join(dir, "picked")
 			return picked, func() error { return errors.Join(os.Remove(picked), os.Symlink(filepath.Join(w.Home, ".ssh"), picked)) }
@@ -101,7 +104,7 @@ func (s *stage) launched(spec sandbox.Spec, reasons ...string) (string, error) {
 func staticImport(module string) func(*stage) (string, error) {
 	return func(s *stage) (string, error) {
 		text := strings.NewReplacer("SECRET", fmt.Sprintf("%q", "file://"+s.world.Secret), "HOME", s.world.Home).Replace(module)
-		spec := s.newSpec(s.budget(false))
+		spec := s.newSpec(s.budget(row{}))
 		spec.Entry = "case.js"
 		path := filepath.Join(spec.AppDir, spec.Entry)
 		if s.Setting == settingControl {
@@ -129,7 +132,7 @@ if (import.meta.main) console.log(text());`
 // commaFolder makes a folder whose name names the home too, when it is taken apart at the comma.
 func commaFolder(place func(*sandbox.Spec, string)) func(*stage) (string, error) {
 	return func(s *stage) (string, error) {
-		spec := s.newSpec(s.budget(false))
+		spec := s.newSpec(s.budget(row{}))
 		evil := filepath.Join(s.Root, "i", "x,") + s.world.Home // …/i/x,/…/home
 		if err := os.MkdirAll(evil, 0o700); err != nil {
 			return "", err
@@ -148,10 +151,29 @@ func commaFolder(place func(*sandbox.Spec, string)) func(*stage) (string, error)
 	}
 }
 
+// commaOption gives the supervisor a folder of its own with such a name.
+func commaOption(place func(*sandbox.Options, string)) func(*stage) (string, error) {
+	return func(s *stage) (string, error) {
+		if s.Setting == settingControl {
+			return commaFolder(nil)(s)
+		}
+		o := sandbox.Options{Deno: s.Deno, Launcher: filepath.Join(s.Bin, realLauncher), SocketDir: filepath.Join(s.Root, "s2"), EntryDir: s.entryDir()}
+		place(&o, filepath.Join(s.Root, "i", "x,")+s.world.Home)
+		box, err := sandbox.New(o)
+		if err == nil {
+			return "a supervisor", box.Close()
+		}
+		if !strings.Contains(err.Error(), "comma") && s.err == nil {
+			s.err = fmt.Errorf("refused for another reason than a comma: %w", err)
+		}
+		return "", err
+	}
+}
+
 // swappedLink picks a folder for the app, and puts a link to the home in its place before the launch.
 func swappedLink(prepare func(string, *world) (string, func() error)) func(*stage) (string, error) {
 	return func(s *stage) (string, error) {
-		spec := s.newSpec(s.budget(false))
+		spec := s.newSpec(s.budget(row{}))
 		dir, err := os.MkdirTemp(s.Root, "slot-")
 		if err != nil {
 			return "", err

@@ -13,13 +13,16 @@ func networkRows() []row {
 	return slices.Concat(
 		group(row{origin: every},
 			"fetch: 127.0.0.1", "fetch: localhost", "fetch: an address of this machine", "fetch: TLS",
-			"fetch: a proxy of the app's own choice", "fetch: a proxy on a socket", "fetch: a proxy on TCP", "fetch: redirected",
+			"fetch: redirected",
 			"fetch: from a worker", "EventSource", "WebSocket", "WebSocketStream", "import: a module of a site",
 			"import: a worker of a site"),
+		group(row{origin: "denoland/deno #35231, #36217: a client's proxy without the right to it"},
+			"fetch: a proxy of the app's own choice", "fetch: a proxy on a socket", "fetch: a proxy on TCP"),
+		group(row{origin: "GHSA-rjhc-mq2r-fp9w: Unix sockets by the right to a file"}, "Deno.connect: a socket by path"),
 		group(row{origin: "permissions.md: loopback in every spelling"},
 			"fetch: 127.1", "fetch: 2130706433", "fetch: 0x7f.1", "fetch: 0.0.0.0", "fetch: [::ffff:127.0.0.1]", "fetch: [::1]"),
 		group(row{origin: every},
-			"Deno.connect: TCP", "Deno.connect: TCP by name", "Deno.connectTls", "Deno.startTls", "Deno.connect: a socket by path",
+			"Deno.connect: TCP", "Deno.connect: TCP by name", "Deno.connectTls", "Deno.startTls",
 			"Deno.connect: a socket through /proc", "Deno.listenDatagram: send UDP", "Deno.listenDatagram: send to a path",
 			"Deno.listenDatagram: join a multicast group", "net.connect: TCP", "net.connect: with an own look-up",
 			"net.connect: a socket by path", "tls.connect", "http.get", "http.get: socketPath", "https.get", "http2.connect",
@@ -48,18 +51,20 @@ func networkRows() []row {
 // egressRows are testdata/egress.js: an app with grants.
 func egressRows() []row {
 	const (
-		rebinding = "denoland/deno #21227: an allowed name that leads to a private address"
+		rebinding = "denoland/deno #21227, GHSA-cpgj-f7g3-2pp2 (CVE-2026-49859): an allowed name that leads to a private address"
 		byHand    = "security.md 9: abuse of the proxy"
 		anySite   = "issue 3: own addresses and on-link hosts under net:*"
 	)
 	return slices.Concat(
 		group(row{origin: rebinding, grants: some},
 			"rebinding: 127.0.0.1", "rebinding: 127.7.7.7", "rebinding: 0.0.0.0", "rebinding: ::", "rebinding: ::ffff:127.0.0.1",
-			"rebinding: ::127.0.0.1", "rebinding: 64:ff9b::7f00:1", "rebinding: 2002:7f00:1::", "rebinding: an answer that changes",
-			"rebinding: by WebSocket"),
+			"rebinding: ::127.0.0.1", "rebinding: 64:ff9b::7f00:1", "rebinding: 2002:7f00:1::", "rebinding: an answer that changes"),
+		group(row{origin: "GHSA-83pc-3rw9-qpwj (CVE-2026-49860): the same by WebSocket", grants: some}, "rebinding: by WebSocket"),
 		group(row{origin: rebinding, grants: some, optional: "no IPv6 here"},
 			"rebinding: ::1", "rebinding: a v6 address of this machine"),
-		group(row{origin: rebinding, grants: some, optional: "no address but loopback here"}, "rebinding: an address of this machine"),
+		group(row{origin: rebinding, grants: some, optional: "no address but loopback here"},
+			"rebinding: an address of this machine", "rebinding: a host on the same network"),
+		group(row{origin: "GHSA-fhjh-jqv7-m238: a look-up's token", grants: some}, "socket: an own look-up with a stolen token"),
 		group(row{origin: "issue 3: redirects", grants: some},
 			"redirect: to loopback", "redirect: to a host that is not granted", "redirect: to a name that leads to loopback"),
 		group(row{origin: "issue 3: network by every API", grants: some},
@@ -88,6 +93,7 @@ func egressRows() []row {
 			"any: loopback by number", "any: loopback by name", "any: loopback by a longer name", "any: a name that leads to loopback",
 			"any: by hand, loopback", "any: by hand, [::ffff:127.0.0.1]", "any: TCP", "any: an abstract socket", "any: listen",
 			"any: a module of a site"),
+		group(row{origin: anySite, grants: every, optional: "no IPv6 address but loopback here"}, "any: a v6 address of this machine"),
 		group(row{origin: anySite, grants: every, optional: "no address but loopback here"},
 			"any: an address of this machine", "any: a name that leads to this machine", "any: by hand, an address of this machine",
 			"any: listen on an address of this machine"),

@@ -185,6 +185,8 @@ func (w *world) twin(of string) (string, error) {
 		return "", nil
 	}
 	path := filepath.Join(w.root, "t") + strings.Repeat("t", max(0, len(of)-len(w.root)-2))
+	w.placing.Lock()
+	defer w.placing.Unlock()
 	if w.twins[path] {
 		return path, nil
 	}
@@ -365,6 +367,15 @@ type lyingResolver struct {
 	flip int
 }
 
+// neighbourOf is the next address of the same network.
+func neighbourOf(address string) string {
+	a, err := netip.ParseAddr(address)
+	if err != nil {
+		return ""
+	}
+	return a.Next().String()
+}
+
 // LookupNetIP implements egress.Resolver.
 func (l *lyingResolver) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
 	label, _, _ := strings.Cut(host, ".")
@@ -372,7 +383,7 @@ func (l *lyingResolver) LookupNetIP(_ context.Context, _, host string) ([]netip.
 	address := map[string]string{
 		"loopback": "127.0.0.1", "loopback6": "::1", "zero": "0.0.0.0", "zero6": "::", "mapped": "::ffff:127.0.0.1",
 		"far": "127.7.7.7", "nat64": "64:ff9b::7f00:1", "sixtofour": "2002:7f00:1::", "own": four, "own6": six,
-		"compatible": "::127.0.0.1",
+		"compatible": "::127.0.0.1", "onlink": neighbourOf(four),
 	}[label]
 	if label == "flip" { // rebinding: good when it is checked, bad when it is used
 		l.mu.Lock()

@@ -32,6 +32,8 @@ type row struct {
 	grants  profile // what the app has when it tries
 	alone   bool    // in a process of its own, with a small budget behind the walls: it crashes or exhausts
 	seconds float64 // patience; 3 by default
+	busy    bool    // with alone: has all the processor time it wants
+	workers int     // with alone: workers that it may have
 	// open says where the attempt is known to succeed, and why. Each reason is a line of README.md.
 	open map[setting]string
 	// optional rows need something that not every machine has, and this says what. Where even the control run cannot
@@ -55,18 +57,21 @@ func (r row) patience(s setting) time.Duration {
 	return time.Duration(r.seconds * float64(time.Second))
 }
 
+// ends says that the row may end its app, and so has one of its own.
+func (r row) ends() bool { return r.alone || r.harmless }
+
 // module is the app that makes the attempt.
 func (r row) module() string {
-	if r.alone || r.harmless {
+	if r.ends() {
 		return "small.js"
 	}
 	return "app.js"
 }
 
 // tried says whether the row runs in s. What uses something up is open where only Deno stands, for one reason that
-// needs no proof, and does not depend on who the user is.
+// needs no proof; and neither that nor what an app does to itself depends on who the user is.
 func (r row) tried(s setting) bool {
-	return !r.alone || s != settingRoot && (s != settingDeno || r.open[settingDeno] == "")
+	return !r.ends() || s != settingRoot && (s != settingDeno || r.open[settingDeno] == "")
 }
 
 // openIn is why the row may succeed in s, or "".

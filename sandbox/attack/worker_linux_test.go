@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"paddock/sandbox"
@@ -65,22 +66,42 @@ func runJob(j job) (r report) {
 		return report{Error: err.Error()}
 	}
 	defer s.close()
+	// Rows that wait for the watchdog, or for an app that hangs, do so beside the rows that share one app.
+	lanes := []*stage{s, s.beside()}
+	var running sync.WaitGroup
+	for i, lane := range lanes {
+		running.Go(func() { lane.runAll(func(r row) bool { return r.ends() == (i == 1) }) })
+	}
+	running.Wait()
+	r = report{Level: s.level, Open: s.opens}
+	if j.Setting == settingBoth || j.Setting == settingRoot {
+		r.Damage = s.world.damage()
+	}
+	for _, lane := range lanes {
+		r.Outcomes = append(r.Outcomes, lane.outcomes...)
+		if lane.err != nil {
+			r.Error = lane.err.Error()
+		}
+	}
+	return r
+}
+
+// beside is a second attacker in the same world.
+func (s *stage) beside() *stage {
+	other := *s
+	other.launches = 1000 // names of its own
+	return &other
+}
+
+func (s *stage) runAll(mine func(row) bool) {
 	for _, p := range []profile{nothing, some, every} {
 		for _, r := range table() {
-			if r.grants == p && r.tried(j.Setting) && strings.Contains(r.name, j.Only) {
+			if mine(r) && r.grants == p && r.tried(s.Setting) && strings.Contains(r.name, s.Only) {
 				s.run(r)
 			}
 		}
 		s.finish()
 	}
-	r = report{Outcomes: s.outcomes, Level: s.level, Open: s.opens}
-	if j.Setting == settingBoth || j.Setting == settingRoot {
-		r.Damage = s.world.damage()
-	}
-	if s.err != nil {
-		r.Error = s.err.Error()
-	}
-	return r
 }
 
 // stage is one setting with everything that runs in it.
@@ -241,16 +262,26 @@ func (s *stage) grants(p profile) permission.Set {
 	return set
 }
 
+// smallMemory is the memory budget of rows that exhaust something, in bytes.
+const smallMemory = 160 << 20
+
 // budgets: a row that exhausts something gets little behind the walls. Without the kernel's wall the watchdog, which
 // runs in this process and is no wall, gets out of the way.
-func (s *stage) budget(alone bool) sandbox.Budget {
+func (s *stage) budget(r row) sandbox.Budget {
 	switch {
 	case s.Setting == settingControl || s.Setting == settingDeno:
 		b := sandbox.MaxBudget()
 		b.StartTimeout = 20 * time.Second
 		return b
-	case alone:
-		return sandbox.Budget{MemoryBytes: 160 << 20, CPUPercent: 10, CPUBurst: 0.8, DiskBytes: 64 << 20, Workers: -1, LogBytes: 1 << 20}
+	case r.alone:
+		b := sandbox.Budget{MemoryBytes: smallMemory, CPUPercent: 10, CPUBurst: 0.8, DiskBytes: 64 << 20, Workers: -1, LogBytes: 1 << 20}
+		if r.busy { // it needs its processor time for something else
+			b.CPUPercent, b.CPUBurst = 200, 60
+		}
+		if r.workers > 0 {
+			b.Workers = r.workers
+		}
+		return b
 	}
 	return sandbox.Budget{MemoryBytes: 1 << 30, CPUPercent: 200, CPUBurst: 60, Workers: 8}
 }
@@ -268,7 +299,7 @@ func (s *stage) app(r row) (*sandbox.Instance, error) {
 			return s.current, nil
 		}
 	}
-	s.spec = s.newSpec(s.budget(r.alone))
+	s.spec = s.newSpec(s.budget(r))
 	s.spec.Allow, s.spec.Entry = s.grants(r.grants), r.module()
 	in, err := s.sup.Launch(s.ctx, s.spec)
 	if err != nil {
@@ -356,12 +387,27 @@ func (s *stage) attempt(r row) outcome {
 		// what the app said of itself is not what counts
 		o.Felt = o.Felt || !s.answers(in, "")
 		o.Succeeded = !s.answers(s.neighbour, "fine")
+		if kept := sizeOf(s.spec.LogDir); kept > s.spec.Budget.WithDefaults().LogBytes+1<<20 {
+			o.Succeeded = true
+			o.Detail += fmt.Sprintf("; its log takes %d bytes", kept)
+		}
 	}
 	if !s.answers(s.neighbour, "fine") {
 		o.Succeeded = true
 		o.Detail += "; the neighbour does not answer any more"
 	}
 	return o
+}
+
+// sizeOf is what the files of a folder hold, in bytes.
+func sizeOf(dir string) (total int64) {
+	entries, _ := os.ReadDir(dir)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil {
+			total += info.Size()
+		}
+	}
+	return total
 }
 
 // lookout is how long the host waits for a sign of the app. What was not refused comes at once, but in the control run
@@ -421,7 +467,8 @@ func (s *stage) describe() map[string]any {
 		"leak": filepath.Join(s.Root, "bin", leakFile), "machine": thisMachine(), "linker": s.world.Linker, "native": s.world.native, "shell": s.world.Shell,
 		"unstable":  s.Setting == settingKernel || s.Setting == settingControl,
 		"control":   s.Setting == settingControl,
-		"neighbour": map[string]any{"data": s.near.DataDir, "runtime": s.near.RuntimeDir, "app": s.near.AppDir, "socket": s.neighbour.Socket(), "pid": s.neighbour.PID()},
+		"budget":    int64(smallMemory),
+		"neighbour": map[string]any{"data": s.near.DataDir, "runtime": s.near.RuntimeDir, "log": s.near.LogDir, "app": s.near.AppDir, "socket": s.neighbour.Socket(), "pid": s.neighbour.PID()},
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -34,7 +35,8 @@ func addressOf(b []byte) uintptr { return uintptr(unsafe.Pointer(&b[0])) }
 type world struct {
 	root string
 	fixtures
-	native  []byte // what is in Library: an app brings its own native code along
+	native  []byte     // what is in Library: an app brings its own native code along
+	placing sync.Mutex // held by twin
 	twins   map[string]bool
 	closers []func()
 }
@@ -108,6 +110,7 @@ func (w *world) makeFiles() error {
 		"secret.cjs":      `module.exports = "PADDOCK-SECRET script";`,
 		"worker.js":       `postMessage("PADDOCK-SECRET worker");`,
 		"secret.wasm":     string(answerModule),
+		"secret.env":      "PADDOCK_STOLEN=PADDOCK-SECRET variable\n",
 		"written-1":       "full",
 		"removed-1":       "x", "removed-2": "x", "mode-1": "x", "watched-1": "x",
 	}

@@ -30,7 +30,7 @@ const requestURL = uncurry(getOwnPropertyDescriptor(Request.prototype, "url").ge
 const requestMethod = uncurry(getOwnPropertyDescriptor(Request.prototype, "method").get);
 const requestText = uncurry(Request.prototype.text);
 const NewPromise = Promise, NewResponse = Response, NewMap = Map;
-const NewError = Error;
+const NewError = Error, NewDate = Date;
 const encoder = new TextEncoder();
 const say = (text) => Deno.stderr.writeSync(encode(encoder, `paddock: ${text}\n`));
 const { AddrInUse, NotSupported } = Deno.errors;
@@ -130,13 +130,28 @@ async function giveQuestions() {
   return new NewResponse(lines, { headers: { "content-type": "application/x-ndjson" } });
 }
 
+let onSchedule = null; // the app's handler
+
 async function takeAnswer(request) {
   const message = parse(await requestText(request));
+  if (message.kind === "schedule") return await runSchedule(message.at);
   const call = mapGet(waiting, message.id);
   if (call !== undefined) {
     mapDelete(waiting, message.id);
     if (message.error) call.reject(new NewError(message.error));
     else call.resolve(message.state);
+  }
+  return answer(200, "");
+}
+
+// The host wakes the app at a time of its schedule and keeps it awake until this is answered, or for some minutes.
+async function runSchedule(at) {
+  if (onSchedule === null) return answer(404, "the app has no paddock.onSchedule handler");
+  try {
+    await onSchedule(freeze({ at: new NewDate(at) }));
+  } catch (error) {
+    logError(error);
+    return answer(500, "the app's paddock.onSchedule handler failed");
   }
   return answer(200, "");
 }
@@ -167,6 +182,10 @@ defineProperty(globalThis, "paddock", {
   value: freeze({
     dataDir: config.data,
     slots: freeze(config.slots), // name → {path, write, folder}
+    onSchedule(handler) { // called with {at} at the times of the manifest's schedule, when the user allows background
+      if (typeof handler !== "function") throw new TypeError("paddock.onSchedule needs a function");
+      onSchedule = handler;
+    },
     permissions: freeze({
       query: (permission) => ask("permissions.query", permission), // resolves to "granted", "denied" or "prompt"
       request: (permission) => ask("permissions.request", permission), // the same, after the user was asked

@@ -14,6 +14,7 @@ type Request struct {
 	Reason     string     `json:"reason"`               // the author's claim
 	Required   bool       `json:"required,omitempty"`   // the app says it cannot start without it
 	Background bool       `json:"background,omitempty"` // wanted also while no page is open
+	Schedule   string     `json:"schedule,omitempty"`   // background: when; see ParseSchedule. "" means all the time
 }
 
 // Grant is the user's answer about one permission.
@@ -21,8 +22,9 @@ type Grant struct {
 	Permission Permission `json:"permission"`
 	Decision   Decision   `json:"decision"`
 	Lifetime   Lifetime   `json:"lifetime"`
-	Access     Access     `json:"access,omitempty"` // files: what was given
-	Path       string     `json:"path,omitempty"`   // files: absolute path that the user picked; without one the slot still asks
+	Access     Access     `json:"access,omitempty"`   // files: what was given
+	Path       string     `json:"path,omitempty"`     // files: absolute path that the user picked; without one the slot still asks
+	Schedule   string     `json:"schedule,omitempty"` // background: what was given, as the request had it; "" is all the time
 	At         time.Time  `json:"at"`
 	By         string     `json:"by"` // by what the answer came: one of the By constants
 }
@@ -135,16 +137,6 @@ const (
 var riskNames = []string{"low", "normal", "high"}
 
 func (r Risk) String() string { return nameOf(riskNames, int(r)) }
-
-// MarshalText writes the String form.
-func (r Risk) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// UnmarshalText reads the String form.
-func (r *Risk) UnmarshalText(text []byte) error {
-	i, err := indexOf(riskNames, string(text), "risk")
-	*r = Risk(i)
-	return err
-}
 
 // nameOf never panics: a value out of range prints as what it is and is refused when read back.
 func nameOf(names []string, i int) string {

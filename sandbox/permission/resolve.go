@@ -59,12 +59,40 @@ func decide(request Request, grants []Grant) Decision {
 }
 
 // suffices reports whether an allowing grant gives all that the request needs. A slot is granted only together with
-// the path that the user picked, and for at least the access that is asked for.
+// the path that the user picked, and for at least the access that is asked for; work in the background for at least the
+// times that are asked for.
 func suffices(grant Grant, request Request) bool {
+	if request.Permission.Kind == Background {
+		return coversSchedule(grant.Schedule, request.Schedule)
+	}
 	if request.Permission.Kind != Files {
 		return true
 	}
 	return grant.Path != "" && request.Access != None && grant.Access >= request.Access
+}
+
+// coversSchedule reports whether leave for some times is leave for others. The empty text is all the time.
+func coversSchedule(given, wanted string) bool {
+	if given == "" || given == wanted {
+		return true
+	}
+	g, err := ParseSchedule(given)
+	if err != nil {
+		return false
+	}
+	w, err := ParseSchedule(wanted)
+	return err == nil && g.Covers(w)
+}
+
+// Wider reports whether r asks for more than had, a request for the same permission.
+func (r Request) Wider(had Request) bool {
+	switch r.Permission.Kind {
+	case Files:
+		return r.Access > had.Access
+	case Background:
+		return !coversSchedule(had.Schedule, r.Schedule)
+	}
+	return false
 }
 
 // denialsInside lists the refusals that are narrower than the request.

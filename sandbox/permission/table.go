@@ -102,8 +102,13 @@ var (
 		},
 		{
 			Kind: Background, example: "background",
-			sentence: says("Keep working when no page is open", ""),
-			risk:     always(High),
+			sentence: func(r Request) (string, string) {
+				if s, err := ParseSchedule(r.Schedule); err == nil {
+					return "Work when no page is open, %s", s.Words()
+				}
+				return "Keep working when no page is open", ""
+			},
+			risk: always(High),
 		},
 		{
 			Kind: Notifications, example: "notifications",

@@ -14,9 +14,9 @@ import (
 // Apply confines the calling process as p says, writes one Applied line to status, and becomes p.Exec. It returns only
 // on failure. When p has a socket to connect to, status must be a Unix socket: the filter's listener goes through it
 // first, and whoever reads it must answer with a Redirect before Apply goes on. It must run on the main goroutine, locked to its thread since the program's init: the walls are put
-// around that thread, which is the one that survives execve.
-func Apply(p Plan, status *os.File) error {
-	done, err := confine(p, status)
+// around that thread, which is the one that survives execve. left is what came of Leave: a view needs nil.
+func Apply(p Plan, status *os.File, left error) error {
+	done, err := confine(p, status, left)
 	if err != nil {
 		done.Error = err.Error()
 		report(status, done)
@@ -31,7 +31,7 @@ func report(status *os.File, done Applied) {
 	}
 }
 
-func confine(p Plan, status *os.File) (done Applied, err error) {
+func confine(p Plan, status *os.File, left error) (done Applied, err error) {
 	if err := p.Check(); err != nil {
 		return done, fmt.Errorf("plan: %w", err)
 	}
@@ -47,7 +47,7 @@ func confine(p Plan, status *os.File) (done Applied, err error) {
 	if err := closeOnExec(); err != nil {
 		return done, err
 	}
-	places, err := settle(p, &done)
+	places, err := settle(p, &done, left)
 	if err != nil {
 		return done, err
 	}
@@ -96,16 +96,23 @@ func confine(p Plan, status *os.File) (done Applied, err error) {
 
 // settle finds what the plan's rules name and, where it can, makes them all that there is. The places are for Landlock.
 // Without a view the app still has the walls that it had before there were views: the report says what is missing.
-func settle(p Plan, done *Applied) (places []place, err error) {
+func settle(p Plan, done *Applied, left error) (places []place, err error) {
 	if p.Landlock == nil {
 		return nil, nil
 	}
-	if p.View == nil {
+	switch {
+	case p.View == nil:
 		done.ViewWhy = "it was not asked for"
-		return openPlaces(p.Landlock.Rules, nil)
+	case p.View.Why != "":
+		done.ViewWhy = explainView(errors.New(p.View.Why))
+	case left != nil:
+		done.ViewWhy = explainView(left)
+	default:
+		if err := rename(p.View.Hostname); err != nil {
+			done.ViewWhy = explainView(err)
+		}
 	}
-	if err := leaveAgent(*p.View); err != nil {
-		done.ViewWhy = explainView(err)
+	if done.ViewWhy != "" {
 		return openPlaces(p.Landlock.Rules, nil)
 	}
 	links := newResolver()

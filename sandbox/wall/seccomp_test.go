@@ -3,6 +3,7 @@ package wall
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 
@@ -186,9 +187,13 @@ func TestFilterBehindAView(t *testing.T) {
 }
 
 func TestFilterSwitches(t *testing.T) {
-	for _, s := range []Seccomp{{}, {ConnectTo: "/p"}, {Watch: true}, {ConnectTo: "/p", Watch: true}} {
-		f := filterFor(t, s, arch.X86_64)
+	for i, s := range []Seccomp{{}, {ConnectTo: "/p"}, {Watch: true}, {ConnectTo: "/p", Watch: true}, {}, {ConnectTo: "/p"}, {Watch: true}} {
+		on := []*arch.Info{arch.X86_64, arch.AARCH64}[i/4]
+		f := filterFor(t, s, on)
 		for name, open := range map[string]bool{"connect": s.ConnectTo != "", "inotify_init": s.Watch, "inotify_init1": s.Watch} {
+			if _, has := on.SyscallNames[name]; !has {
+				continue
+			}
 			want := eperm
 			if open {
 				want = allow
@@ -239,8 +244,17 @@ func TestFilterRedirects(t *testing.T) {
 // The entry of another architecture has other numbers: no call may come in that way. amd64's x32 calls neither.
 func TestFilterOtherEntries(t *testing.T) {
 	f := filterFor(t, Seccomp{ConnectTo: "/p", Watch: true}, arch.X86_64)
+	arm := filterFor(t, Seccomp{ConnectTo: "/p", Watch: true}, arch.AARCH64)
 	rapid.Check(t, func(rt *rapid.T) {
 		number := rapid.Uint32().Draw(rt, "number")
+		for _, other := range []*arch.Info{arch.I386, arch.ARM, arch.X86_64} { // ARM is what 32-bit programs use on arm64
+			if got := arm.number(t, uint32(other.ID), number); got != retKill {
+				rt.Errorf("%s call %d on arm64: %#x", other.Name, number, got)
+			}
+		}
+		if got := arm.number(t, uint32(arch.AARCH64.ID), max(number, 1000)); got != retErrno|errNoSys {
+			rt.Errorf("call %d on arm64: %#x", number, got)
+		}
 		for _, other := range []*arch.Info{arch.I386, arch.ARM, arch.AARCH64} {
 			if got := f.number(t, uint32(other.ID), number); got != retKill {
 				rt.Errorf("%s call %d: %#x", other.Name, number, got)
@@ -256,28 +270,26 @@ func TestFilterOtherEntries(t *testing.T) {
 
 // Whatever the arguments, a call on the list is refused and a call that is on no list is allowed.
 func TestFilterHoldsForAnyArguments(t *testing.T) {
-	f := filterFor(t, Seccomp{}, arch.X86_64)
 	listed := map[string]bool{}
 	for _, r := range refusals(Seccomp{}, testPin) {
 		listed[r.name] = true
 	}
-	names := make([]string, 0, len(arch.X86_64.SyscallNames))
-	for name := range arch.X86_64.SyscallNames {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	rapid.Check(t, func(rt *rapid.T) {
-		args := rapid.SliceOfN(rapid.Uint64(), 6, 6).Draw(rt, "args")
-		for _, name := range names {
-			got := f.call(t, name, args...)
-			switch {
-			case slices.Contains(never, name) && got != eperm:
-				rt.Errorf("%s: %#x", name, got)
-			case !listed[name] && got != allow:
-				rt.Errorf("%s, which is on no list: %#x", name, got)
+	for _, on := range []*arch.Info{arch.X86_64, arch.AARCH64} {
+		f := filterFor(t, Seccomp{}, on)
+		names := slices.Sorted(maps.Keys(on.SyscallNames))
+		rapid.Check(t, func(rt *rapid.T) {
+			args := rapid.SliceOfN(rapid.Uint64(), 6, 6).Draw(rt, "args")
+			for _, name := range names {
+				got := f.call(t, name, args...)
+				switch {
+				case slices.Contains(never, name) && got != eperm:
+					rt.Errorf("%s: %s: %#x", on.Name, name, got)
+				case !listed[name] && got != allow:
+					rt.Errorf("%s: %s, which is on no list: %#x", on.Name, name, got)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // Each block is found by its call's name: a name in two places would leave one of them dead.

@@ -1,7 +1,6 @@
 package wall
 
 import (
-	"cmp"
 	"errors"
 	"path"
 	"slices"
@@ -54,18 +53,17 @@ func arrange(places []place) []mountPoint {
 	}
 	// "/a/b" before "/a/b/c" before "/a/b.c": as lists of names
 	slices.SortStableFunc(list, func(a, b mountPoint) int {
-		return cmp.Or(slices.Compare(strings.Split(a.path, "/"), strings.Split(b.path, "/")))
+		return slices.Compare(strings.Split(a.path, "/"), strings.Split(b.path, "/"))
 	})
 	var kept []mountPoint
-	for _, m := range list {
-		if n := len(kept); n > 0 && kept[n-1].path == m.path { // one path by two rules: rights add up
-			last := &kept[n-1]
-			last.may.write, last.may.code = last.may.write || m.may.write, last.may.code || m.may.code
-			continue
+	for i := 0; i < len(list); {
+		m := list[i]
+		for i++; i < len(list) && list[i].path == m.path; i++ { // one path by two rules: rights add up
+			m.may.write, m.may.code = m.may.write || list[i].may.write, m.may.code || list[i].may.code
 		}
 		covered := false
-		for i := len(kept) - 1; i >= 0 && !m.inside; i-- {
-			if above := kept[i]; places[above.from].folder && beneath(m.path, above.path) {
+		for k := len(kept) - 1; k >= 0 && !m.inside; k-- { // the nearest is the last
+			if above := kept[k]; places[above.from].folder && beneath(m.path, above.path) {
 				m.inside, covered = true, above.may.covers(m.may)
 			}
 		}
@@ -86,10 +84,10 @@ type resolver struct {
 	plain    map[string]bool   // what is no link
 }
 
-var errTooManyLinks = errors.New("too many links")
-
 // maxHops is how many links Linux follows in one path (path_resolution(7)).
 const maxHops = 40
+
+var errTooManyLinks = errors.New("too many links")
 
 // resolve is the path without links. They are kept in r.links: in the view they are links again, so that what looks at
 // them finds what it would find outside (the time zone has its name from one).

@@ -22,13 +22,27 @@ func set(words string) map[string]bool {
 	return m
 }
 
-// Namespaces of the two virtual modules that stand between require("http") and the runtime's ES module.
+// Namespaces of the virtual modules that stand between require("http") or an import and the runtime's ES module.
 const (
 	spaceRequire = "paddock-require" // CommonJS: module.exports is what require returns
 	spaceImport  = "paddock-import"  // ES module: imports the runtime's module
+	spaceOS      = "paddock-os"      // ES module: node:os, whose named imports call the default export's functions
 )
 
-var virtualSpaces = []string{spaceRequire, spaceImport}
+var virtualSpaces = []string{spaceRequire, spaceImport, spaceOS}
+
+// osModule stands for node:os. The entry module gives the default export's functions neutral answers where a fact is not
+// granted; named imports lead to the runtime's own functions, which throw then, and no module can change that.
+var osModule = func() string {
+	code := "import os from \"node:os\";\nexport default os;\nexport const { EOL, constants, devNull } = os;\n"
+	for _, name := range []string{
+		"arch", "availableParallelism", "cpus", "endianness", "freemem", "getPriority", "homedir", "hostname", "loadavg", "machine",
+		"networkInterfaces", "platform", "release", "setPriority", "tmpdir", "totalmem", "type", "uptime", "userInfo", "version",
+	} {
+		code += "export function " + name + "(...given) { return os." + name + "(...given); }\n"
+	}
+	return code
+}()
 
 // resolving marks resolutions that a plugin started itself.
 type resolving struct{}
@@ -52,6 +66,12 @@ func importRules(dir string, server bool) api.Plugin {
 			b.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: spaceImport}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
 				code := "export { default } from " + quoteJS(a.Path) + ";"
 				return api.OnLoadResult{Contents: &code, Loader: api.LoaderJS}, nil
+			})
+			b.OnResolve(api.OnResolveOptions{Filter: `.*`, Namespace: spaceOS}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
+				return api.OnResolveResult{Path: a.Path, External: true}, nil
+			})
+			b.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: spaceOS}, func(api.OnLoadArgs) (api.OnLoadResult, error) {
+				return api.OnLoadResult{Contents: &osModule, Loader: api.LoaderJS}, nil
 			})
 			b.OnResolve(api.OnResolveOptions{Filter: `^[a-z_0-9:/]+$`}, resolveBuiltin)
 		}
@@ -95,6 +115,9 @@ func resolveBuiltin(a api.OnResolveArgs) (api.OnResolveResult, error) {
 	}
 	if a.Kind == api.ResolveJSRequireCall {
 		return api.OnResolveResult{Path: "node:" + name, Namespace: spaceRequire}, nil
+	}
+	if name == "os" {
+		return api.OnResolveResult{Path: "node:os", Namespace: spaceOS, SideEffects: api.SideEffectsFalse}, nil
 	}
 	return api.OnResolveResult{Path: "node:" + name, External: true}, nil
 }

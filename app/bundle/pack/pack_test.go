@@ -612,6 +612,24 @@ func TestTraces(t *testing.T) {
 	}
 }
 
+// TestNamedImportsOfOS: a named import of node:os is what the default export has then, which the host's entry module
+// gives neutral answers; without that it would be the runtime's own function, which throws.
+func TestNamedImportsOfOS(t *testing.T) {
+	for name, first := range map[string]string{
+		"import":  `import os, { hostname, EOL } from "node:os"; import * as all from "os";`,
+		"require": `const os = require("os"); const { EOL } = os; const hostname = () => os.hostname(); const all = require("node:os");`,
+	} {
+		dir := folder(t, map[string]string{
+			"paddock.json": server(t, "main.js"),
+			"main.js":      first + ` os.hostname = () => "neutral"; export default { fetch: () => new Response(hostname() + EOL.length + all.hostname() + all.platform().length) };`,
+		})
+		file, r := pack(t, dir)
+		if a := runApp(t, file, r.API, "/"); a[0].Body != "neutral1neutral5" {
+			t.Errorf("%s: %+v", name, a[0])
+		}
+	}
+}
+
 // TestServersRun runs the two other kinds of server.
 func TestServersRun(t *testing.T) {
 	for api, source := range map[string]string{

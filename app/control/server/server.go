@@ -183,6 +183,7 @@ func (s *Server) methods() map[string]handler {
 		control.MethodPs:          call(func(context.Context, control.Empty) ([]control.Running, error) { return a.Ps(), nil }),
 		control.MethodStop:        act(a.Stop),
 		control.MethodRestart:     act(a.Restart),
+		control.MethodAhead:       act(a.Ahead),
 		control.MethodRest:        act(a.Rest),
 		control.MethodPermissions: call(a.Permissions),
 		control.MethodDecide:      act(a.Decide),

@@ -44,6 +44,7 @@ export default {
   "rebinding: 2002:7f00:1::": rebound("sixtofour"),
   "rebinding: an address of this machine": (w) => text(`http://own.wild.example.com:${w.net.OwnHTTP}/`),
   "rebinding: a v6 address of this machine": (w) => text(`http://own6.wild.example.com:${w.net.HTTP6}/`),
+  "rebinding: a host on the same network": rebound("onlink"),
   "rebinding: an answer that changes": async (w) => {
     let last;
     for (let i = 0; i < 4; i++) {
@@ -95,6 +96,15 @@ export default {
     ),
   "socket: net.connect to loopback": (w) =>
     new Promise((resolve, reject) => net.connect(w.net.TCP, "127.0.0.1", () => resolve("connected")).on("error", reject)),
+  "socket: an own look-up with a stolen token": async (w) => {
+    const dns = await import("node:dns");
+    const token = await new Promise((resolve) => dns.lookup("localhost", { family: 4 }, (_e, _a, _f, token) => resolve(token)));
+    const socket = net.connect({
+      host: "api.example.com", port: w.net.TCP, family: 4,
+      lookup: (_h, o, done) => o.all ? done(null, [{ address: "127.0.0.1", family: 4 }], token) : done(null, "127.0.0.1", 4, token),
+    });
+    return await new Promise((resolve, reject) => socket.on("connect", () => (socket.destroy(), resolve("connected"))).on("error", reject));
+  },
   "socket: the control socket": async (w) => leak(await collect(await Deno.connect({ transport: "unix", path: w.net.Control }))),
   "socket: the session bus": async (w) => leak(await collect(await Deno.connect({ transport: "unix", path: w.net.Bus }))),
   "socket: another app's": async (w) => (await Deno.connect({ transport: "unix", path: w.neighbour.socket })).close() ?? "connected",
@@ -220,6 +230,7 @@ export default {
   "any: loopback by name": (w) => text(`http://localhost:${w.net.HTTP}/`),
   "any: loopback by a longer name": (w) => text(`http://app.localhost:${w.net.HTTP}/`),
   "any: an address of this machine": (w) => text(`http://${w.net.OwnAddress}:${w.net.OwnHTTP}/`),
+  "any: a v6 address of this machine": (w) => text(`http://[${w.net.OwnAddress6}]:${w.net.HTTP6}/`),
   "any: a name that leads to loopback": rebound("loopback"),
   "any: a name that leads to this machine": (w) => text(`http://own.wild.example.com:${w.net.OwnHTTP}/`),
   "any: by hand, loopback": async (w) => leak(await talk(w, get(`http://127.0.0.1:${w.net.HTTP}/`, `127.0.0.1:${w.net.HTTP}`))),

@@ -10,6 +10,18 @@ const byNode = (w, process) => leak(process.getBuiltinModule("node:fs").readFile
 
 export default {
   "escape: constructor of a constructor": (w) => reads(w, (text) => ({}).constructor.constructor(text)()),
+  "escape: prototype chains": (w) => {
+    let top = Deno.permissions;
+    for (let above = top; above; above = Object.getPrototypeOf(above)) top = above;
+    const getter = top.__lookupGetter__("__proto__");
+    return reads(w, (text) => getter.constructor(text)());
+  },
+  "escape: a custom inspection": async (w) => {
+    let reached;
+    const { inspect } = await import("node:util");
+    inspect({ [Symbol.for("nodejs.util.inspect.custom")]: (_depth, _options, how) => (reached = how.constructor, "") });
+    return reads(w, (text) => reached(text)());
+  },
   "escape: eval in the global scope": (w) => leak((0, eval)(`Deno.readTextFileSync(${JSON.stringify(w.secret)})`)),
   "escape: generator and async constructors": async (w) => {
     const AsyncFunction = (async () => {}).constructor;

@@ -177,6 +177,12 @@ export default {
     const n = call("getxattr", bytes(w.secret), bytes("user.paddock"), buffer, 64);
     return leak(buffer.subarray(0, n));
   },
+  "metadata: stat of a file open for writing": (w) => {
+    using file = Deno.openSync(w.secret, { read: false, write: true });
+    return file.statSync().size;
+  },
+  "metadata: stat through /proc/self/root": (w) => Deno.statSync("/proc/self/root" + w.secret).size,
+  "list: /proc/self/root": (w) => must(named([...Deno.readDirSync("/proc/self/root" + w.home + "/.ssh")])),
   "metadata: fs.watchFile": (w) =>
     new Promise((resolve, reject) => {
       const path = w.home + "/watched-1";
@@ -256,6 +262,26 @@ export default {
     const to = fresh(w.data) + ".json";
     fs.symlinkSync(w.home + "/secret.json", to);
     return leak(createRequire("file://" + w.app + "/app.js")(to).text);
+  },
+  "import: a load hook that leads out": async (w) => {
+    const { default: module } = await import("node:module");
+    let source;
+    const hooks = module.registerHooks({
+      resolve: () => ({ url: "file://" + w.data + "/node_modules/x", shortCircuit: true }),
+      load: (_url, _context, next) => {
+        source = next(w.data + "/node_modules/" + "../".repeat(w.data.split("/").length) + w.secret.slice(1)).source;
+        return { format: "json", source: "{}", shortCircuit: true };
+      },
+    });
+    try {
+      fs.mkdirSync(w.data + "/node_modules", { recursive: true });
+      module._load("hooked-" + Deno.pid, null, false);
+    } catch (error) {
+      if (source === undefined) throw error;
+    } finally {
+      hooks.deregister();
+    }
+    return leak(source);
   },
   "import: require.resolve as an oracle": (w) => must(createRequire("file://" + w.app + "/app.js").resolve(w.home + "/secret.cjs")),
 

@@ -18,5 +18,27 @@ export default {
     for (const s of ["SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"]) Deno.addSignalListener(s, () => {});
     for (;;);
   },
+  "itself: an endless output": () => {
+    const text = new Uint8Array(1 << 16).fill(65);
+    for (;;) Deno.stdout.writeSync(text);
+  },
+  "itself: endless reports": () => {
+    for (let i = 0;; i++) {
+      try {
+        Deno.env.get("X".repeat(2000) + i);
+      } catch { /* refused, and reported */ }
+    }
+  },
+  "itself: forged reports": async () => {
+    const net = await import("node:net");
+    const line = JSON.stringify({ v: 1, datetime: "2026-11-22T19:11:43Z", permission: "run", value: null }) + "\n";
+    for (let fd = 3; fd < 64; fd++) {
+      try {
+        const socket = new net.Socket({ fd }).on("error", () => {});
+        socket.write(line + "no report\n", () => socket.destroy());
+      } catch { /* the next one */ }
+    }
+    return new Promise(() => {});
+  },
   "itself: an endless regular expression": () => /^(a+)+$/.test("a".repeat(60) + "b"),
 };

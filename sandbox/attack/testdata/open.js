@@ -8,7 +8,7 @@ Deno.serve({ path: config.socket, onListen() {} }, async (request) => {
   await ready;
   return request.url.endsWith("/.paddock/ready") ? new Response("fetch") : handler(request);
 });
-Deno.stdout.writeSync(new TextEncoder().encode("\0listening\n")); // the host waits for this word, see sandbox/ready.go
+Deno.stdout.writeSync(new TextEncoder().encode("\0listening\n")); // as the host's entry module says it
 const module = await import(config.app);
 handler = module.default?.fetch ?? module.fetch;
 loaded();

@@ -241,6 +241,11 @@ export default {
     const found = lib.symbols.getenv(bytes(token));
     return leak(must(found) && Deno.UnsafePointerView.getCString(found));
   },
+  "env: process.loadEnvFile": (w) => {
+    process.loadEnvFile(w.home + "/secret.env");
+    return leak(process.env.PADDOCK_STOLEN);
+  },
+  "sys: umask": () => must(process.umask() >= 0) && "read",
   "sys: hostname": (w) => must(Deno.hostname() === w.machine.hostname),
   "sys: hostname by node:os": (w) => must(os.hostname() === w.machine.hostname),
   "sys: kernel release": (w) => must(Deno.osRelease() === w.machine.release),
@@ -261,10 +266,6 @@ export default {
       session.post("Runtime.evaluate", { expression: "1" }, (error, value) => error ? reject(error) : resolve(JSON.stringify(value)))
     );
   },
-  "sys: a heap snapshot outside": async (w) => {
-    const v8 = await import("node:v8");
-    return must(v8.writeHeapSnapshot(fresh(w.outside)));
-  },
   "sys: the graphics processor": async () => must(await navigator.gpu.requestAdapter(), "no adapter") && "an adapter",
 
   // app against app
@@ -282,6 +283,10 @@ export default {
     }
     throw new Error("no storage found");
   },
+  "neighbour: its code by import": async (w) => must((await import(w.neighbour.app + "/neighbour.js")).default),
+  "neighbour: its working folder": (w) => leak(Deno.readTextFileSync(`/proc/${w.neighbour.pid}/cwd/diary`)),
+  "neighbour: its log": (w) => must([...Deno.readDirSync(w.neighbour.log)].length),
+  "neighbour: its cache": (w) => must([...Deno.readDirSync(w.neighbour.runtime + "/deno")].length),
   "neighbour: its environment": (w) => must(Deno.readTextFileSync(`/proc/${w.neighbour.pid}/environ`).includes("DENO_DIR")),
   "neighbour: its command line": (w) => must(Deno.readTextFileSync(`/proc/${w.neighbour.pid}/cmdline`).length),
   "neighbour: its page": async (w) =>

@@ -6,10 +6,11 @@ import { bytes, call, fresh, must, script } from "./kit.js";
 const MB = 1 << 20;
 const held = [];
 
+let watched; // false in the control run, in which nobody looks
 // pause gives the host the chance that it would have with an app that works for longer: it looks every 10 to 250 ms.
-const pause = (ms = 300) => new Promise((resolve) => setTimeout(resolve, ms));
+const pause = (ms = 300) => watched ? new Promise((resolve) => setTimeout(resolve, ms)) : undefined;
 
-async function filled(make, count = 80) { // 320 MB in steps of 4
+async function filled(make, count = 60) { // 240 MB in steps of 4
   for (let i = 0; i < count; i++) held.push(make());
   await pause();
   return `${held.length} pieces`;
@@ -17,9 +18,20 @@ async function filled(make, count = 80) { // 320 MB in steps of 4
 
 const block = new Uint8Array(4 * MB).fill(7);
 
-export default {
+// exactly takes memory in small steps until the process holds 21 MB more than its budget: no overshoot is that large.
+// Then it stays a second, which is longer than any look takes.
+async function exactly(w, take) {
+  while (Deno.memoryUsage().rss < w.budget + 21 * MB) {
+    held.push(take());
+    await 0;
+  }
+  await pause(1000);
+  return Deno.memoryUsage().rss;
+}
+
+const rows = {
   "memory: the heap": async () => {
-    for (let i = 0; i < 2_500_000; i++) held.push({ x: [1.5, i, i, i] });
+    for (let i = 0; i < 1_900_000; i++) held.push({ x: [1.5, i, i, i] });
     await pause();
     return `${held.length} objects`;
   },
@@ -34,7 +46,7 @@ export default {
   }),
   "memory: one WebAssembly memory that grows": async () => {
     const memory = new WebAssembly.Memory({ initial: 1 });
-    for (let i = 0; i < 80; i++) {
+    for (let i = 0; i < 60; i++) {
       memory.grow(64);
       new Uint8Array(memory.buffer, memory.buffer.byteLength - 4 * MB).fill(1);
     }
@@ -47,7 +59,7 @@ export default {
     const db = new DatabaseSync(":memory:");
     db.exec("create table t (x)");
     const insert = db.prepare("insert into t values (?)");
-    for (let i = 0; i < 80; i++) insert.run(block);
+    for (let i = 0; i < 60; i++) insert.run(block);
     held.push(db);
     await pause();
     return db.prepare("select count(*) as n from t").get().n;
@@ -70,8 +82,8 @@ export default {
     return "320 MB";
   },
   "memory: workers": async () => {
-    const text = "const a = []; for (let i = 0; i < 1e6; i++) a.push({ x: [i] }); postMessage(a.length); setInterval(() => a.length, 1000);";
-    for (let i = 0; i < 5; i++) {
+    const text = "const a = []; for (let i = 0; i < 5e5; i++) a.push({ x: [i] }); postMessage(a.length); setInterval(() => a.length, 1000);";
+    for (let i = 0; i < 4; i++) {
       await new Promise((resolve, reject) => {
         const worker = new Worker(script(text), { type: "module" });
         held.push(worker);
@@ -85,7 +97,7 @@ export default {
   },
   "memory: worker_threads with limits of their own": async () => {
     const { Worker } = await import("node:worker_threads");
-    const text = `const a = []; for (let i = 0; i < 4e6; i++) a.push({ x: [1.5, i] }); require("node:worker_threads").parentPort.postMessage(a.length); setInterval(() => a.length, 1000);`;
+    const text = `const a = []; for (let i = 0; i < 3e6; i++) a.push({ x: [1.5, i] }); require("node:worker_threads").parentPort.postMessage(a.length); setInterval(() => a.length, 1000);`;
     const worker = new Worker(text, { eval: true, resourceLimits: { maxOldGenerationSizeMb: 3000 } });
     try {
       await new Promise((resolve, reject) => worker.on("message", resolve).on("error", reject).on("exit", reject));
@@ -97,7 +109,7 @@ export default {
   },
   "processor: a loop": async () => {
     let turns = 0;
-    while (process.cpuUsage().user < 2.2e6) {
+    while (process.cpuUsage().user < 1.6e6) {
       for (let i = 0; i < 1e7; i++) turns++;
       await pause(0);
     }
@@ -173,4 +185,65 @@ export default {
       for (const file of files) file.close();
     }
   },
+  "exact: array buffers": (w) => exactly(w, () => new Uint8Array(MB).fill(1)),
+  "exact: the heap": (w) => exactly(w, () => Array.from({ length: 1e4 }, (_, i) => ({ x: [1.5, i] }))),
+  "exact: WebAssembly": (w) =>
+    exactly(w, () => {
+      const memory = new WebAssembly.Memory({ initial: 16 });
+      new Uint8Array(memory.buffer).fill(1);
+      return memory;
+    }),
+  "exact: a worker": async (w) => {
+    const text = `const a = []; setInterval(() => a.push(new Uint8Array(${MB}).fill(1)), 1); postMessage("runs");`;
+    const worker = new Worker(script(text), { type: "module" });
+    try {
+      await new Promise((resolve, reject) => {
+        worker.onmessage = resolve;
+        worker.onerror = (e) => (e.preventDefault(), reject(new Error(e.message)));
+      });
+      while (Deno.memoryUsage().rss < w.budget + 21 * MB) await new Promise((resolve) => setTimeout(resolve, 5));
+      await pause(1000);
+      return Deno.memoryUsage().rss;
+    } finally {
+      worker.terminate();
+    }
+  },
+  "disk: empty files": async (w) => { // each counts 4 KB, and 40 MB too many are allowed for a moment
+    for (let i = 0; i < 28_000; i++) Deno.writeFileSync(fresh(w.data), new Uint8Array(0));
+    await pause(3000); // other settings remove theirs meanwhile, which the file system counts against these
+    return "28,000 files";
+  },
+  "handles: connections to the proxy": async (w) => {
+    const [hostname, port] = w.net.OpenProxy.split(":");
+    const conns = [];
+    try {
+      for (let i = 0; i < 1200; i++) {
+        conns.push(w.control ? await Deno.connect({ hostname, port: Number(port) }) : await Deno.connect({ transport: "unix", path: w.proxy }));
+      }
+      return conns.length;
+    } finally {
+      for (const conn of conns) conn.close();
+    }
+  },
+  "threads: by native code": async () => {
+    const libc = Deno.dlopen("libc.so.6", {
+      dlsym: { parameters: ["pointer", "buffer"], result: "pointer" },
+      pthread_attr_init: { parameters: ["buffer"], result: "i32" },
+      pthread_attr_setstacksize: { parameters: ["buffer", "usize"], result: "i32" },
+      pthread_create: { parameters: ["buffer", "buffer", "pointer", "pointer"], result: "i32" },
+    }).symbols;
+    const sleep = must(libc.dlsym(null, bytes("pause")), "no pause");
+    const attributes = new Uint8Array(256), id = new Uint8Array(8);
+    libc.pthread_attr_init(attributes);
+    libc.pthread_attr_setstacksize(attributes, 16384n);
+    for (let i = 0; i < 2000; i++) must(libc.pthread_create(id, attributes, sleep, null) === 0, `thread ${i} was refused`);
+    await pause(600);
+    return "2,000 threads";
+  },
+  "sys: a heap snapshot outside": async (w) => {
+    const v8 = await import("node:v8");
+    return must(v8.writeHeapSnapshot(fresh(w.outside)));
+  },
 };
+
+export default Object.fromEntries(Object.keys(rows).map((name) => [name, (w) => (watched = !w.control, rows[name](w))]));
