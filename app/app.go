@@ -93,6 +93,7 @@ type FrontDoor interface {
 	Mint(install string) (url, appURL string, err error)
 	Origin(install string) string
 	EndSessions(install string)
+	SetBanner(install string, b *gateway.Banner)
 	Addr() string
 	IPv6() (held bool, why string)
 	PeerCheck() (checked bool, why string)
@@ -140,6 +141,7 @@ func (a *App) Attach(front FrontDoor) {
 	a.tasks.Go(a.ledger.run)
 	a.tasks.Go(a.janitor)
 	a.tasks.Go(a.restLoop)
+	a.tasks.Go(a.banners)
 	if slices.ContainsFunc(all, func(in *installed) bool { return in.manifest.Serve.Mode == bundle.ModeServer }) {
 		a.tasks.Go(a.warm)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"paddock/app/control"
+	"paddock/app/gateway"
 	"paddock/sandbox"
 )
 
@@ -17,7 +18,7 @@ func (a *App) Doctor(ctx context.Context) (control.Doctor, error) {
 	}
 	return control.Doctor{
 		Deno: a.opts.Runtime, Walls: wireWalls(a.probe(ctx)).Walls, Tray: a.desktop.trayState(),
-		Gateway: control.DoctorGateway{Address: a.front.Addr(), IPv6: held, Why: why, Peers: checked, PeersWhy: unchecked, Origins: origins, OriginsWhy: a.unnumbered},
+		Gateway: control.DoctorGateway{Address: a.front.Addr(), IPv6: held, Why: why, Peers: checked, PeersWhy: unchecked, Origins: origins, OriginsWhy: a.unnumbered, PagesCan: gateway.PagesCan()},
 		Home:    a.home, Resolve: append([]string{}, a.opts.Resolve...),
 	}, nil
 }

@@ -67,6 +67,12 @@ func TestFullDisk(t *testing.T) {
 	}
 	leave(18 << 20)
 	get("/fill")
+	t.Cleanup(func() {
+		if t.Failed() {
+			h, err := l.History(t.Context(), control.AppRef{App: "test-dev"})
+			t.Logf("history: %+v, %v", h, err)
+		}
+	})
 	l.wait("the writer is stopped", func() bool {
 		h, err := l.History(t.Context(), control.AppRef{App: "test-dev"})
 		return err == nil && len(h) == 1 && h[0].Reason == "over_budget" && h[0].Breach != nil && h[0].Breach.Budget == "disk"

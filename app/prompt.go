@@ -13,6 +13,7 @@ import (
 
 	"paddock/app/bundle"
 	"paddock/app/control"
+	"paddock/app/gateway"
 	"paddock/sandbox"
 	"paddock/sandbox/permission"
 	"paddock/store"
@@ -63,6 +64,9 @@ func (a *App) question(app *installed, res permission.Resolution) (control.Promp
 		Prompt: rand.Text(), App: app.rec.AppID, Name: app.rec.Name, Author: app.manifest.Author.Name,
 		Publisher: a.publisherBefore(app), Origin: originOf(app.rec.Source), Bytes: app.rec.CodeBytes,
 		Budget: wireBudget(app.rec.Budget), Caps: caps(), Update: len(app.rec.Previous) > 0,
+	}
+	if !res.Allow.AnyNet() {
+		q.PagesCan = gateway.PagesCan()[0]
 	}
 	q.Icon, err = a.readIcon(app)
 	if err != nil {

@@ -17,7 +17,7 @@ func (p *program) doctorCommand() *cobra.Command {
 				return err
 			}
 			if p.json {
-				d.Walls, d.Resolve = list(d.Walls), list(d.Resolve)
+				d.Walls, d.Resolve, d.Gateway.PagesCan = list(d.Walls), list(d.Resolve), list(d.Gateway.PagesCan)
 				p.document(d)
 				return nil
 			}
@@ -26,6 +26,9 @@ func (p *program) doctorCommand() *cobra.Command {
 			t.fact("", d.Deno.Why)
 			t.fact("Front door", frontDoor(d.Gateway))
 			t.fact("Apps are at", origins(d.Gateway))
+			for _, can := range d.Gateway.PagesCan {
+				t.fact("Pages can", can)
+			}
 			t.fact("Tray", strings.TrimSuffix(strings.ReplaceAll(d.Tray.State, "_", " ")+": "+d.Tray.Why, ": "))
 			t.fact("Home", d.Home)
 			for _, r := range d.Resolve {

@@ -509,6 +509,8 @@ type DoctorGateway struct {
 	// Origins says under what a browser finds an app: "names" below localhost, or loopback "addresses" of their own.
 	Origins    string `json:"origins"`
 	OriginsWhy string `json:"origins_why,omitempty"` // why names, though addresses were chosen
+	// PagesCan says, in words, how the page of an app with no right to the network can still send something out.
+	PagesCan []string `json:"pages_can"`
 }
 
 // Setting is one choice that holds for all of Paddock.
@@ -545,6 +547,8 @@ type Prompt struct {
 	Budget    Budget          `json:"budget"`
 	Caps      Budget          `json:"caps"`   // the most the host allows
 	Update    bool            `json:"update"` // an update asks: only new or wider rows are here
+	// PagesCan is what refusing every row about the network does not close, in words. Empty where all of it is asked for.
+	PagesCan string `json:"pages_can,omitempty"`
 }
 
 // RowAnswer is the user's answer to one row.

@@ -41,6 +41,17 @@ func TestBench(t *testing.T) {
 			Baseline float64 `json:"baseline_percent"`
 			Sleepers float64 `json:"frozen_apps_ms"`
 		} `json:"watchdog"`
+		Front struct {
+			Latency  figure   `json:"latency"`
+			Download figure   `json:"download"`
+			Upload   figure   `json:"upload"`
+			Proxies  []figure `json:"proxies"`
+			Missing  []string `json:"missing"`
+			Sockets  struct {
+				Open int `json:"open"`
+				Each int `json:"each_bytes"`
+			} `json:"websockets"`
+		} `json:"front_door"`
 		Isolation []struct {
 			Other    string  `json:"other"`
 			P99      float64 `json:"p99_ms"`
@@ -58,7 +69,7 @@ func TestBench(t *testing.T) {
 	if d.ColdStart.MS <= d.Thaw.MS {
 		t.Errorf("a start takes %v ms and a thaw %v", d.ColdStart.MS, d.Thaw.MS)
 	}
-	for name, f := range map[string]figure{"throughput": d.Throughput, "download": d.Download, "upload": d.Upload} {
+	for name, f := range map[string]figure{"throughput": d.Throughput, "download": d.Download, "upload": d.Upload, "front door, download": d.Front.Download, "front door, upload": d.Front.Upload} {
 		if f.PerS <= 0 || f.BaselinePerS <= 0 || f.Ratio <= 0.01 {
 			t.Errorf("%s: %+v", name, f)
 		}
@@ -66,6 +77,12 @@ func TestBench(t *testing.T) {
 	// A thread of a frozen app may still be on its way to its stop when the window begins; then it stands still.
 	if w := d.Watchdog; w == nil || w.Apps == 0 || w.Awake <= 0 || w.Frozen <= 0 || w.Baseline <= 0 || w.Sleepers > 5 {
 		t.Errorf("watchdog: %+v", w)
+	}
+	// The front door, and each of the other two or the word that it is not installed. A thousand sockets in 60 MB are
+	// 60 kB each, and it is memory, not time, that is counted.
+	f := d.Front
+	if f.Latency.Runs < 10 || len(f.Proxies)+len(f.Missing) != 3 || len(f.Proxies) == 0 || f.Proxies[0].PerS <= 0 || f.Sockets.Open != 1000 || f.Sockets.Each > 30_000 {
+		t.Errorf("front door: %+v", f)
 	}
 	if len(d.Isolation) != 3 {
 		t.Errorf("isolation: %+v", d.Isolation)

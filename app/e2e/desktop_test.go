@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"paddock/app/e2e/browser"
 )
 
 // asker asks for a host and, when told to, eats memory.
@@ -88,11 +90,11 @@ func TestDesktopStory(t *testing.T) {
 	// In the browser: the page loads, the granted host answers the process, the refused one does not,
 	// and neither does the page reach what was not granted.
 	o := must[opened](m, "open", "asker", "--no-browser")
-	tab := browse(t)
-	goTo(t, tab, o.URL)
-	waitFor(t, tab, "the app's page", `document.querySelector("h1")?.textContent === "Hello"`)
+	tab := browser.Start(t, browser.Chromium, browser.Options{}).Open(t, o.URL)
+	page := func() *browser.Page { return tab.Frame(o.Origin + "/") }
+	page().Until("the app's page", `document.querySelector("h1")?.textContent === "Hello"`)
 	inApp := func(u string) string {
-		return eval[string](t, tab, `fetch("/get?u=`+u+`").then(r => r.text())`)
+		return page().Try(`fetch("/get?u=` + u + `").then(r => r.text())`)
 	}
 	if got := inApp("http://feeds.example/"); got != "200 a feed for feeds.example" {
 		t.Fatalf("the granted host: %s", got)
@@ -100,19 +102,29 @@ func TestDesktopStory(t *testing.T) {
 	if got := inApp("http://ads.example/"); !strings.HasPrefix(got, "failed: NotCapable") {
 		t.Fatalf("the refused host: %s", got)
 	}
-	direct := `fetch("` + site.URL + `/").then(r => "reached", e => "refused: " + e.name)`
-	if got := eval[string](t, tab, direct); got != "refused: TypeError" {
+	if got := page().Try(`fetch("` + site.URL + `/").then(r => "reached")`); got != "refused: TypeError" {
 		t.Fatalf("the page reaches a host on its own: %s", got)
 	}
 
 	// Revoked while the page is open.
 	must[okay](m, "revoke", "asker", "net:feeds.example:80")
-	if got := inApp("http://feeds.example/"); !strings.HasPrefix(got, "failed: NotCapable") {
-		t.Fatalf("after the revoke: %s", got)
+	after := ""
+	eventually(t, "the revoke holds in the open tab", deadline, func() bool { // which loads its page again
+		after = inApp("http://feeds.example/")
+		return !strings.HasPrefix(after, "gone: ")
+	})
+	if !strings.HasPrefix(after, "failed: NotCapable") {
+		t.Fatalf("after the revoke: %s", after)
 	}
 
 	// Killed at its budget: history has the number, the library says it, the page offers what can be done.
-	goTo(t, tab, o.Origin+"/eat")
+	goTo := func(path string) {
+		t.Helper()
+		if err := tab.Navigate(o.Origin + path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	goTo("/eat")
 	run := lastRun(m, "asker")
 	for run.Reason == "stopped" { // the restart of the revoke is in the history too
 		run = lastRun(m, "asker")
@@ -120,8 +132,8 @@ func TestDesktopStory(t *testing.T) {
 	if run.Reason != "over_budget" || run.Breach == nil || run.Breach.Budget != "memory" {
 		t.Fatalf("history: %+v", run)
 	}
-	goTo(t, tab, o.Origin+"/")
-	waitFor(t, tab, "the host's page says why", `document.body.innerText.includes("memory")`)
+	goTo("/")
+	page().Until("the host's page says why", `document.body.innerText.includes("memory")`)
 	lib := m.background()
 	d.window("Paddock")
 	d.shot("library")
@@ -130,8 +142,8 @@ func TestDesktopStory(t *testing.T) {
 	}
 
 	must[okay](m, "uninstall", "asker", "--purge")
-	goTo(t, tab, o.Origin+"/")
-	if got := eval[string](t, tab, `document.body.innerText`); strings.Contains(got, "Hello") {
+	goTo("/")
+	if got := browser.Eval[string](tab, `document.body.innerText`); !strings.Contains(got, "removed") {
 		t.Fatal("the page is still served after the uninstall")
 	}
 }

@@ -19,6 +19,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"paddock/app/e2e/browser"
 )
 
 // exampleServer runs the program that packs, signs and serves the example apps, and returns their URLs.
@@ -99,42 +101,61 @@ func TestExamples(t *testing.T) {
 	for _, url := range exampleServer(t) {
 		must[okayInstall](m, "install", url)
 	}
-	tab := browse(t)
-
+	b := browser.Start(t, browser.Chromium, browser.Options{})
+	var o opened
+	var tab *browser.Page
+	visit := func(app string) {
+		t.Helper()
+		o = must[opened](m, "open", app, "--no-browser")
+		tab = b.Open(t, o.URL)
+	}
+	// The app's page is in the frame of its shell, which loads again when a right changes.
+	try := func(expression string) string {
+		t.Helper()
+		return tab.Frame(o.Origin + "/").Try(expression)
+	}
+	until := func(what, condition string) {
+		t.Helper()
+		eventually(t, what, deadline, func() bool { return try(condition) == "true" })
+	}
 	click := func(selector string) {
 		t.Helper()
-		waitFor(t, tab, selector+" is there", `!!document.querySelector("`+selector+`")`)
-		eval[bool](t, tab, `(document.querySelector("`+selector+`").click(), true)`)
+		until(selector+" is there", `!!document.querySelector("`+selector+`")`)
+		try(`document.querySelector("` + selector + `").click()`)
 	}
 	shows := func(selector, text string) {
 		t.Helper()
-		waitFor(t, tab, selector+" shows "+text, `(document.querySelector("`+selector+`")?.innerText ?? "").includes("`+text+`")`)
+		until(selector+" shows "+text, `(document.querySelector("`+selector+`")?.innerText ?? "").includes("`+text+`")`)
 	}
 
 	// Notes
-	goTo(t, tab, must[opened](m, "open", "notes", "--no-browser").URL)
+	visit("notes")
 	click("#new")
-	waitFor(t, tab, "the editor is open", `document.querySelector("#editor")?.offsetParent !== null`)
-	eval[bool](t, tab, `(() => { const e = document.querySelector("#editor"); e.value = "# Milk\n\nand honey #shopping"; return e.dispatchEvent(new InputEvent("input", { bubbles: true })); })()`)
+	until("the editor is open", `document.querySelector("#editor")?.offsetParent !== null`)
+	try(`(() => { const e = document.querySelector("#editor"); e.value = "# Milk\n\nand honey #shopping"; return e.dispatchEvent(new InputEvent("input", { bubbles: true })); })()`)
 	shows("#list", "Milk")
 	shows("#tags", "shopping")
 	notes := filepath.Join(m.home, "apps", "*", "data", "*")
 	eventually(t, "the note is on disk", deadline, func() bool { return grepFiles(t, notes, "and honey") })
 	must[okay](m, "restart", "notes")
-	goTo(t, tab, eval[string](t, tab, `location.origin + "/"`))
+	if err := tab.Navigate(o.Origin + "/"); err != nil {
+		t.Fatal(err)
+	}
 	shows("#list", "Milk")
-	if got := eval[string](t, tab, `fetch("https://go.dev/").then(() => "reached", e => e.name)`); got != "TypeError" {
+	if got := try(`fetch("https://go.dev/").then(() => "reached", e => e.name)`); got != "TypeError" {
 		t.Fatalf("the page of an app without any right reaches a site: %s", got)
 	}
 
 	// Feeds
-	goTo(t, tab, must[opened](m, "open", "feeds", "--no-browser").URL)
+	visit("feeds")
 	shows("#feeds", "The Go Blog")
 	click("#refresh")
 	open := `(() => { const all = [...document.querySelectorAll("#feeds *")].filter(e => e.textContent.includes("The Go Blog")); const at = all.at(-1).closest("button, a, li"); at.click(); return true; })()`
-	eval[bool](t, tab, open)
+	try(open)
 	shows("#trouble", "You have not allowed Feeds to talk to go.dev")
+	try(`window.before = true`)
 	must[okay](m, "grant", "feeds", "net:go.dev")
+	until("the page follows the grant", `document.readyState === "complete" && window.before === undefined`)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("activity: %s\nlogs: %s\nagent: %s", m.run("activity", "feeds").stdout, m.run("logs", "feeds").stdout, a.log)
@@ -142,9 +163,9 @@ func TestExamples(t *testing.T) {
 	})
 	click("#refresh")
 	shows("#items", "A real article")
-	eval[bool](t, tab, `(() => { [...document.querySelectorAll("#items *")].filter(e => e.textContent.includes("A real article")).at(-1).closest("button, a, li").click(); return true; })()`)
+	try(`(() => { [...document.querySelectorAll("#items *")].filter(e => e.textContent.includes("A real article")).at(-1).closest("button, a, li").click(); return true; })()`)
 	shows("#article", "Hello")
-	if got := eval[string](t, tab, `typeof window.pwned`); got != "undefined" {
+	if got := try(`typeof window.pwned`); got != "undefined" {
 		t.Fatal("a feed ran a script in the page")
 	}
 	type activity struct {

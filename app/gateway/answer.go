@@ -71,6 +71,9 @@ func (st *siteState) fill(out, app http.Header, r *http.Request, origin string) 
 func (st *siteState) protect(out http.Header, r *http.Request, kind string, cached bool) {
 	if kind == "application/pdf" {
 		st.policy.pdf.apply(out)
+		if frameDestination(r) {
+			saved(out) // Chromium shows no PDF in a sandboxed frame
+		}
 	} else {
 		st.policy.headers.apply(out)
 	}
@@ -83,6 +86,15 @@ func (st *siteState) protect(out http.Header, r *http.Request, kind string, cach
 		// would otherwise bring its old policy along when it becomes a worker.
 		out["Vary"] = append(out["Vary"][:len(out["Vary"]):len(out["Vary"])], "Sec-Fetch-Dest")
 	}
+}
+
+// saved has a browser offer an answer as a file.
+func saved(out http.Header) {
+	_, parameters, _ := strings.Cut(strings.Join(out["Content-Disposition"], ""), ";")
+	if parameters != "" {
+		parameters = ";" + parameters
+	}
+	out["Content-Disposition"] = []string{"attachment" + parameters}
 }
 
 var noStore = []string{"no-store"}[:1:1]

@@ -97,8 +97,19 @@ func TestAttacks(t *testing.T) {
 		{"service worker", r.lines("GET /sw.js", "Service-Worker: script", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: serviceworker"), 403, false},
 		{"service worker by destination", r.lines("GET /sw.js", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Dest: serviceworker"), 403, false},
 
-		{"link from another site", r.lines("GET /", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"), 200, true},
-		{"address typed", r.lines("GET /", "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Sec-Fetch-User: ?1"), 200, true},
+		{"link from another site", r.lines("GET /", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"), 200, false},
+		{"address typed", r.lines("GET /", "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Sec-Fetch-User: ?1"), 200, false},
+		{"window opened by the app", r.lines("GET /", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"), 200, false},
+		{"form of the app into a window", r.lines("POST /", "Origin: "+own, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document", "Content-Length: 0"), 403, false},
+		{"element that is no frame", r.lines("GET /", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: object"), 200, false},
+		{"frame of another site", r.lines("GET /", "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"), 403, false},
+		{"form of its own site into the frame", r.lines("POST /", "Origin: http://shell."+r.host, "Sec-Fetch-Site: same-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", "Content-Length: 0"), 403, false},
+		{"script of its own site", r.lines("GET /", "Sec-Fetch-Site: same-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: script"), 403, false},
+
+		{"frame of another port of its name", r.lines("GET /", "Sec-Fetch-Site: same-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"), 403, false},
+		{"frame goes on", r.lines("GET /", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"), 200, true},
+		{"file to be saved", r.lines("GET /", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: empty"), 200, true},
+		{"own form", r.lines("POST /", "Origin: "+own, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe", "Content-Length: 0"), 200, true},
 		{"own fetch", r.lines("POST /", "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors", "Origin: "+own, "Content-Length: 0"), 200, true},
 		{"tool", r.lines("DELETE /", "Content-Length: 0"), 200, true},
 
@@ -198,12 +209,13 @@ func TestRequestHeaders(t *testing.T) {
 // TestOpenLink covers the one-use link.
 func TestOpenLink(t *testing.T) {
 	r := newRig(t, serveApp(t, hello("app")))
+	shell := "shell." + r.host
 	mint := func() string {
 		url, appURL, err := r.g.Mint("i1")
-		if err != nil || url != appURL || !strings.HasPrefix(url, "http://"+r.host+"/.paddock/open?t=") {
+		if err != nil || url == appURL || !strings.HasPrefix(url, "http://"+shell+"/.paddock/open?t=") || !strings.HasPrefix(appURL, "http://"+r.host+"/.paddock/open?t=") {
 			t.Fatalf("mint: %q %q %v", url, appURL, err)
 		}
-		return strings.TrimPrefix(url, "http://"+r.host)
+		return strings.TrimPrefix(url, "http://"+shell)
 	}
 	bare := func(method, path, host string, headers ...string) answer {
 		return r.raw(method + " " + path + " HTTP/1.1\r\nHost: " + host + "\r\nConnection: close\r\n" + strings.Join(append(headers, ""), "\r\n") + "\r\n")
@@ -217,7 +229,7 @@ func TestOpenLink(t *testing.T) {
 
 	t.Run("opens once", func(t *testing.T) {
 		path := mint()
-		res := bare("GET", path, r.host, "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document")
+		res := bare("GET", path, shell, "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document")
 		if res.StatusCode != 200 {
 			t.Fatal(res.Status)
 		}
@@ -228,10 +240,29 @@ func TestOpenLink(t *testing.T) {
 		if res.Header.Get("Cache-Control") != "no-store" || res.Header.Get("Referrer-Policy") != "no-referrer" {
 			t.Errorf("headers %v", res.Header)
 		}
-		if !strings.Contains(res.body, `location.replace("/")`) || !strings.Contains(res.Header.Get("Content-Security-Policy"), hashSource(enterScript)) {
+		if !strings.Contains(res.body, `href="/"`) || !strings.Contains(res.Header.Get("Content-Security-Policy"), hashSource(enterScript)) {
 			t.Error("the page does not replace itself")
 		}
-		refused(t, bare("GET", path, r.host), 403)
+		refused(t, bare("GET", path, shell), 403)
+	})
+	t.Run("without a browser", func(t *testing.T) {
+		path := mint()
+		if res := bare("GET", path, r.host); res.StatusCode != 200 || len(res.Cookies()) != 1 {
+			t.Errorf("%s, %d cookies", res.Status, len(res.Cookies()))
+		}
+		refused(t, bare("GET", path, shell), 403)
+	})
+	t.Run("on the app's origin a browser is led to the shell", func(t *testing.T) {
+		path := mint()
+		led := bare("GET", path, r.host, "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document")
+		refused(t, led, 200)
+		if !strings.Contains(led.body, `href="http://`+shell+path+`"`) {
+			t.Errorf("it leads to %q", led.body)
+		}
+		refused(t, bare("GET", path, r.host, "Sec-Fetch-Site: same-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"), 403)
+		if res := bare("GET", path, shell, "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"); res.StatusCode != 200 {
+			t.Errorf("spent before: %s", res.Status)
+		}
 	})
 	t.Run("kept for the user", func(t *testing.T) {
 		path := mint()
@@ -251,47 +282,47 @@ func TestOpenLink(t *testing.T) {
 			{"GET", []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors", "Sec-Fetch-Dest: image"}, 403},
 			{"GET", []string{"Origin: https://evil.example"}, 403},
 		} {
-			refused(t, bare(row.method, path, r.host, row.headers...), row.status)
+			refused(t, bare(row.method, path, shell, row.headers...), row.status)
 		}
-		refused(t, bare("GET", path+"&t=x", r.host), 403)
-		refused(t, bare("GET", strings.ToUpper(path[:14])+path[14:], r.host), 401)
-		if res := bare("GET", path, r.host); res.StatusCode != 200 {
+		refused(t, bare("GET", path+"&t=x", shell), 403)
+		refused(t, bare("GET", strings.ToUpper(path[:14])+path[14:], shell), 401)
+		if res := bare("GET", path, shell); res.StatusCode != 200 {
 			t.Errorf("spent by one of these: %s", res.Status)
 		}
 	})
 	t.Run("expires", func(t *testing.T) {
 		path := mint()
 		r.clock.advance(30 * time.Second)
-		refused(t, bare("GET", path, r.host), 403)
+		refused(t, bare("GET", path, shell), 403)
 	})
 	t.Run("bound to the app", func(t *testing.T) {
 		r.g.Set(App{Install: "i2", Label: "other-abcdefgh", Mode: ModeServer})
 		path := mint()
-		refused(t, bare("GET", path, "other-abcdefgh.localhost:"+r.g.port), 403)
-		if res := bare("GET", path, r.host); res.StatusCode != 200 {
+		refused(t, bare("GET", path, "shell.other-abcdefgh.localhost:"+r.g.port), 403)
+		if res := bare("GET", path, shell); res.StatusCode != 200 {
 			t.Errorf("spent at another app: %s", res.Status)
 		}
 	})
 	t.Run("guesses", func(t *testing.T) {
 		for _, guess := range []string{"", "x", strings.Repeat("A", 43), strings.Repeat("A", 5000)} {
-			refused(t, bare("GET", "/.paddock/open?t="+guess, r.host), 403)
+			refused(t, bare("GET", "/.paddock/open?t="+guess, shell), 403)
 		}
-		refused(t, bare("GET", "/.paddock/open", r.host), 403)
+		refused(t, bare("GET", "/.paddock/open", shell), 403)
 	})
 	t.Run("bounded", func(t *testing.T) {
 		first := mint()
 		for range maxTokens {
 			mint()
 		}
-		refused(t, bare("GET", first, r.host), 403)
+		refused(t, bare("GET", first, shell), 403)
 	})
 	t.Run("never the browser's own value", func(t *testing.T) {
-		res := bare("GET", mint(), r.host, "Cookie: "+r.cookie)
+		res := bare("GET", mint(), shell, "Cookie: "+r.cookie)
 		if c := res.Cookies(); len(c) != 1 || c[0].Name+"="+c[0].Value == r.cookie {
 			t.Errorf("cookie %v kept", c)
 		}
 		fixed := "paddock-notes-abcdefgh=" + strings.Repeat("B", 43)
-		res = bare("GET", mint(), r.host, "Cookie: "+fixed)
+		res = bare("GET", mint(), shell, "Cookie: "+fixed)
 		if c := res.Cookies(); len(c) != 1 || c[0].Name+"="+c[0].Value == fixed {
 			t.Errorf("fixed cookie %v taken", c)
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -77,6 +78,51 @@ func TestSlowClients(t *testing.T) {
 	await(t, "all slots free", func() bool { return up.busy.Load() == 0 && len(r.g.site("i1").open) == 0 })
 }
 
+// TestStuckBrowser: a browser that stops reading in the middle of a stream cannot hold up the end of its session, nor
+// other requests to the app.
+func TestStuckBrowser(t *testing.T) {
+	var written atomic.Int64
+	r := newRig(t, serveApp(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if req.URL.Path != "/stream" {
+			return
+		}
+		piece := make([]byte, 1<<10) // small: the front door writes when it has nothing more to read
+		for begin := time.Now(); time.Since(begin) < patience; time.Sleep(20 * time.Microsecond) {
+			if _, err := w.Write(piece); err != nil {
+				return
+			}
+			w.(http.Flusher).Flush()
+			written.Add(1)
+		}
+	})))
+	c := r.dial()
+	defer c.Close()
+	_ = c.(*net.TCPConn).SetReadBuffer(4 << 10)
+	_, _ = io.WriteString(c, r.lines("GET /stream"))
+	last, since := int64(-1), time.Now()
+	await(t, "the app is stopped", func() bool {
+		if now := written.Load(); now != last {
+			last, since = now, time.Now()
+		}
+		return last > 0 && time.Since(since) > 300*time.Millisecond
+	})
+	if res := r.get("/"); res.StatusCode != 200 {
+		t.Error(res.Status)
+	}
+	ended := make(chan struct{})
+	go func() {
+		r.g.EndSessions("i1")
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(patience / 2):
+		t.Error("the end of the sessions waits for the browser")
+		_ = c.Close()
+		<-ended
+	}
+}
+
 // TestEndlessHeader: a header that never ends costs a few packets.
 func TestEndlessHeader(t *testing.T) {
 	r := newRig(t, serveApp(t, hello("x")))
@@ -128,7 +174,7 @@ func TestFraming(t *testing.T) {
 		return first + " HTTP/1.1\r\nHost: " + r.host + "\r\nCookie: " + r.cookie + "\r\n" + strings.Join(append(more, ""), "\r\n") + "\r\n"
 	}
 	length := fmt.Sprintf("Content-Length: %d", len(hidden))
-	for _, row := range []struct{ name, request string }{
+	for i, row := range []struct{ name, request string }{
 		{"length, then chunks", head("POST /a", "Content-Length: 4", "Transfer-Encoding: chunked") + chunk + hidden},
 		{"chunks, then length", head("POST /a", "Transfer-Encoding: chunked", length) + "0\r\n\r\n" + hidden},
 		{"chunks in capitals", head("POST /a", "TRANSFER-ENCODING: Chunked", "Content-Length: 3") + chunk + hidden},
@@ -169,16 +215,41 @@ func TestFraming(t *testing.T) {
 			_, _ = io.WriteString(c, row.request)
 			_ = c.(*net.TCPConn).CloseWrite()
 			_, _ = io.Copy(io.Discard, c)
-			if res := r.get("/after"); res.StatusCode != 200 { // over the same link, if it was kept
+			after := fmt.Sprintf("/after%d", i)
+			if res := r.get(after); res.StatusCode != 200 { // over the same link, if it was kept
 				t.Errorf("afterwards: %s", res.Status)
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			// The app may notice the end of a broken body after the next request.
-			if all := strings.Join(seen, ", "); strings.Contains(all, "hidden") || strings.Count(all, "GET /after 0") != 1 || len(seen) > 2 {
+			// The app may notice the end of a broken body after the next request, and even in the next row.
+			if all := strings.Join(seen, ", "); strings.Contains(all, "hidden") || strings.Count(all, "GET "+after+" 0") != 1 {
 				t.Errorf("the app saw %s", all)
 			}
 		})
+	}
+}
+
+// TestUpgradeWithBody: the body of a request that also asks for a WebSocket is a body to the app, and not its next request.
+func TestUpgradeWithBody(t *testing.T) {
+	got := make(chan string, 1)
+	r := newRig(t, serveRaw(t, func(c net.Conn, br *bufio.Reader) {
+		req, err := http.ReadRequest(br)
+		if err != nil {
+			return
+		}
+		body, _ := io.ReadAll(req.Body)
+		got <- fmt.Sprintf("%q %q", req.Header["Upgrade"], body)
+		_, _ = io.WriteString(c, proper)
+	}))
+	const hidden = "GET /.paddock/host HTTP/1.1\r\n\r\n"
+	for _, framing := range []string{fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(hidden), hidden), fmt.Sprintf("Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n", len(hidden), hidden)} {
+		head := "GET / HTTP/1.1\r\nHost: " + r.host + "\r\nCookie: " + r.cookie + "\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+		if res := r.raw(head + framing); res.body != "fine" {
+			t.Errorf("%s %q", res.Status, res.body)
+		}
+		if seen, want := <-got, fmt.Sprintf("[] %q", hidden); seen != want {
+			t.Errorf("the app saw %s, want %s", seen, want)
+		}
 	}
 }
 

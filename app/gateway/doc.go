@@ -5,7 +5,7 @@
 //
 //	g, err := gateway.Listen(gateway.Options{Backend: app, Sessions: store})
 //	g.Set(gateway.App{Install: "i1", Label: "notes-k3v9q2ab", Name: "Notes", Mode: "server", Allow: granted})
-//	url, _, err := g.Mint("i1") // a link that opens the app once, within 30 seconds
+//	url, appURL, err := g.Mint("i1") // links that open the app once, within 30 seconds: for a browser, for a tool
 //	defer g.Close()
 //
 // Every request passes the same checks, cheapest and strictest first: peer user (at accept), form of the target,
@@ -17,8 +17,10 @@
 // worth nothing at another; Set with other grants changes the policy of the next response; one app that hangs
 // or floods uses up its own slots only; whatever an app answers, others are not affected.
 //
-// Not stopped here: a page may navigate away from its origin, and WebRTC is not covered by a
-// Content-Security-Policy (security.md, rule 18). Where the owner of a connection cannot be looked up (anywhere
+// A browser shows an app's page in a frame of the host's shell page, which is an origin of its own,
+// http://shell.LABEL.localhost:PORT; SHELL.md says why, what that closes in which browser and what it does not.
+//
+// Not stopped here: WebRTC and connecting ahead to a name from a page. Where the owner of a connection cannot be looked up (anywhere
 // but Linux), PeerCheck says so. A client that sends both Content-Length and Transfer-Encoding is not refused but
 // re-framed: the standard library drops the length, and the app sees exactly one request.
 //

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -12,6 +13,8 @@ import (
 // The host's own paths.
 const (
 	openPath   = hostPrefix + "open"
+	enterPath  = hostPrefix + "enter"  // on the app's origin, for the shell's frame
+	eventsPath = hostPrefix + "events" // on the shell's origin
 	actPath    = hostPrefix + "act"
 	iconPath   = hostPrefix + "icon"
 	reportPath = hostPrefix + "csp-report"
@@ -24,6 +27,9 @@ func (g *Gateway) hostPath(w http.ResponseWriter, r *http.Request, s *site, cook
 	switch path {
 	case openPath:
 		g.openApp(w, r, s, cookies)
+		return
+	case enterPath:
+		g.enterFrame(w, r, s, cookies)
 		return
 	case iconPath:
 		g.icon(w, r, s)
@@ -48,7 +54,8 @@ func (g *Gateway) hostPath(w http.ResponseWriter, r *http.Request, s *site, cook
 	}
 }
 
-// openApp turns a one-use link into a session (gateway.md 4). It answers with a page that replaces itself by "/":
+// openApp turns a one-use link into a session (gateway.md 4), on the shell's origin for a browser and on the app's for
+// a tool. It answers with a page that replaces itself by "/":
 // a redirect would lose the Strict cookie when another site or a file started the navigation.
 func (g *Gateway) openApp(w http.ResponseWriter, r *http.Request, s *site, cookies cookieRead) {
 	if r.Method != http.MethodGet {
@@ -72,8 +79,24 @@ func (g *Gateway) openApp(w http.ResponseWriter, r *http.Request, s *site, cooki
 		g.show(w, r, s, http.StatusForbidden, p)
 		return
 	}
-	w.Header()["Set-Cookie"] = []string{s.cookie + "=" + value + "; Path=/; HttpOnly; SameSite=Strict"}
+	set := []string{s.setCookie(value)}
+	if cookies.count > 1 {
+		set = append(set, s.unplant()...)
+	}
+	w.Header()["Set-Cookie"] = set
 	g.show(w, r, s, http.StatusOK, page{Title: "Opening " + s.name() + "…", Link: "/", LinkLabel: "Continue", Enter: true})
+}
+
+// ownPage reports whether an answer becomes a page where the app's own are shown.
+func (s *site) ownPage(r *http.Request) bool {
+	if s.shellHost != "" {
+		return frameDestination(r)
+	}
+	return r.Header.Get("Sec-Fetch-Dest") == "document"
+}
+
+func (s *site) setCookie(session string) string {
+	return s.cookie + "=" + session + "; Path=/; HttpOnly; SameSite=Strict"
 }
 
 // icon gives the app's icon to the host's pages.
@@ -105,27 +128,22 @@ func (g *Gateway) act(w http.ResponseWriter, r *http.Request, s *site) {
 		g.show(w, r, s, http.StatusMethodNotAllowed, page{Title: "There is nothing here", Text: "This address is for buttons."})
 		return
 	}
-	if fetchedByBrowser(r) && (r.Header["Origin"] == nil || r.Header.Get("Sec-Fetch-Mode") != "navigate" || r.Header.Get("Sec-Fetch-Dest") != "document") {
+	if fetchedByBrowser(r) && (r.Header["Origin"] == nil || r.Header.Get("Sec-Fetch-Mode") != "navigate" || !s.ownPage(r)) {
 		g.show(w, r, s, http.StatusForbidden, page{Title: "This request was refused", Text: "A button of a Paddock page has to be pressed."})
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	action, back := r.PostFormValue("action"), r.PostFormValue("to")
-	switch action {
-	case "start", "restart", "ask_window":
-	default:
-		g.show(w, r, s, http.StatusBadRequest, page{Title: "This button is not known", Text: "Load the page again and press the button once more."})
-		return
-	}
-	if !s.acts.AllowN(g.now(), 1) {
-		w.Header().Set("Retry-After", "5")
-		g.show(w, r, s, http.StatusTooManyRequests, page{Title: "Not so fast", Text: "Wait a few seconds, then try again.", Link: "/", LinkLabel: "Back to " + s.name()})
-		return
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), actTimeout)
-	defer cancel()
-	if err := g.backend.Act(ctx, s.install, action); err != nil {
-		g.refuse(w, r, s, err)
+	if status, err := g.do(r, s, action); err != nil {
+		switch status {
+		case http.StatusBadRequest:
+			g.show(w, r, s, status, page{Title: "This button is not known", Text: "Load the page again and press the button once more."})
+		case http.StatusTooManyRequests:
+			w.Header().Set("Retry-After", "5")
+			g.show(w, r, s, status, page{Title: "Not so fast", Text: "Wait a few seconds, then try again.", Link: "/", LinkLabel: "Back to " + s.name()})
+		default:
+			g.refuse(w, r, s, err)
+		}
 		return
 	}
 	if !staysAt(back, s.origin) || !strings.HasPrefix(back, "/") || reserved(back) {
@@ -138,6 +156,30 @@ func (g *Gateway) act(w http.ResponseWriter, r *http.Request, s *site) {
 	hostHeaders.apply(w.Header())
 	w.Header()["Location"] = []string{back}
 	w.WriteHeader(http.StatusSeeOther)
+}
+
+var (
+	errAction = errors.New("no such action")
+	errTooOft = errors.New("buttons are pressed too often")
+)
+
+// do has the backend do what a button says: no more than start, restart or ask for a native window, and not too often.
+// With an error comes a status for it.
+func (g *Gateway) do(r *http.Request, s *site, action string) (status int, err error) {
+	switch action {
+	case "start", "restart", "ask_window":
+	default:
+		return http.StatusBadRequest, errAction
+	}
+	if !s.acts.AllowN(g.now(), 1) {
+		return http.StatusTooManyRequests, errTooOft
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), actTimeout)
+	defer cancel()
+	if err := g.backend.Act(ctx, s.install, action); err != nil {
+		return http.StatusServiceUnavailable, err
+	}
+	return http.StatusOK, nil
 }
 
 // showState answers with the reason why an app cannot answer now.

@@ -218,6 +218,7 @@ func (g *Gateway) Set(a App) {
 		g.byInstall[a.Install] = s
 	}
 	s.state.Store(newState(a, s.host))
+	s.tabs.tell()
 	g.publish(func(hosts map[string]*site) { hosts[host] = s })
 }
 
@@ -235,6 +236,7 @@ func (g *Gateway) Remove(install string) {
 func (g *Gateway) removeLocked(s *site) {
 	s.gone.Store(g.now().Add(tombstoneAge).UnixNano())
 	s.pool.close()
+	s.tabs.tell()
 	delete(g.byInstall, s.install)
 }
 
@@ -285,8 +287,9 @@ func (g *Gateway) site(install string) *site {
 	return g.byInstall[install]
 }
 
-// Mint makes a link that opens the app once, within 30 seconds. There is no shell page yet, so url and appURL are
-// the same.
+// Mint makes two links that open the app once each, within 30 seconds: url is for a browser and leads to the shell
+// page with the app in its frame; appURL is on the app's own origin, for tools without a browser. Where there is no
+// shell they are the same.
 func (g *Gateway) Mint(install string) (url, appURL string, err error) {
 	s := g.site(install)
 	if s == nil {
@@ -295,8 +298,12 @@ func (g *Gateway) Mint(install string) (url, appURL string, err error) {
 		}
 		return "", "", fmt.Errorf("open link for %q: %w", install, ErrUnknownInstall)
 	}
-	url = s.origin + openPath + "?t=" + s.tokens.mint(g.now())
-	return url, url, nil
+	link := openPath + "?t="
+	appURL = s.origin + link + s.tokens.mint(g.now())
+	if s.shellHost == "" {
+		return appURL, appURL, nil
+	}
+	return s.shellOrigin + link + s.tokens.mint(g.now()), appURL, nil
 }
 
 // EndSessions ends every session of an install, its unspent links, and the requests and streams that are open.
@@ -309,8 +316,10 @@ func (g *Gateway) EndSessions(install string) {
 	defer g.storing.Unlock()
 	if s != nil {
 		s.tokens.clear()
+		s.passes.clear()
 		s.jar.clear()
 		s.pool.cut()
+		s.tabs.tell()
 	}
 	if err := g.sessions.Delete(install); err != nil {
 		g.log.Error("sessions not deleted", "install", install, "err", err)
@@ -385,6 +394,7 @@ func (g *Gateway) tidy() {
 	for host, s := range *g.byHost.Load() {
 		s.pool.expire(time.Now())
 		s.tokens.expire(now)
+		s.passes.expire(now)
 		if gone := s.gone.Load(); gone != 0 && now.UnixNano() > gone {
 			expired = append(expired, host)
 		}

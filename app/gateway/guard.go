@@ -109,9 +109,12 @@ func single(h http.Header, canonical string) (value string, ok bool) {
 // Sec-Fetch-* cannot be set by a page. Without them the client is a tool or an old browser, and then an Origin,
 // which old browsers send with everything that writes, must be the app's own. An Origin is never waved through:
 // "null", another app's and another port's are all refused.
-func (s *site) crossOrigin(g *Gateway, r *http.Request) (why string) {
+//
+// Where framed is set, a frame may be led here by its own site, which is the shell of this app (see shellPrefix) or
+// another port of its name: whether it may show the answer is for frame-ancestors to say.
+func crossOrigin(g *Gateway, r *http.Request, own string, framed bool) (why string) {
 	origin, once := single(r.Header, "Origin")
-	if !once || origin != "" && origin != s.origin {
+	if !once || origin != "" && origin != own {
 		return "it was sent by a page of another origin"
 	}
 	switch from, once := single(r.Header, "Sec-Fetch-Site"); {
@@ -119,7 +122,7 @@ func (s *site) crossOrigin(g *Gateway, r *http.Request) (why string) {
 		return "it says twice where it comes from"
 	case from == "" || from == "same-origin" || from == "none":
 	case from == "same-site" || from == "cross-site":
-		if !topLevel(r) {
+		if !topLevel(r) && !(framed && from == "same-site" && frameNavigation(r)) {
 			return "another site asked for it"
 		}
 	default:
@@ -138,6 +141,24 @@ func topLevel(r *http.Request) bool {
 	mode, once := single(r.Header, "Sec-Fetch-Mode")
 	dest, only := single(r.Header, "Sec-Fetch-Dest")
 	return once && only && r.Method == http.MethodGet && mode == "navigate" && dest == "document"
+}
+
+// frameNavigation reports whether a browser says that the answer becomes the page in a frame.
+func frameNavigation(r *http.Request) bool {
+	mode, once := single(r.Header, "Sec-Fetch-Mode")
+	return once && r.Method == http.MethodGet && mode == "navigate" && frameDestination(r)
+}
+
+func frameDestination(r *http.Request) bool {
+	dest, only := single(r.Header, "Sec-Fetch-Dest")
+	return only && dest == "iframe"
+}
+
+// tabNavigation reports whether a browser says that the answer becomes a page outside the shell's frame: in a tab, or
+// in an element that shows pages and is no frame. What is loaded to be saved (a link with "download") has the
+// destination "empty", and becomes no page.
+func tabNavigation(r *http.Request) bool {
+	return r.Header.Get("Sec-Fetch-Mode") == "navigate" && !frameDestination(r) && r.Header.Get("Sec-Fetch-Dest") != "empty"
 }
 
 // serviceWorker reports whether a request fetches a service worker script. Such a worker could answer with

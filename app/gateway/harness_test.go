@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds every wait of a test.
-const patience = 60 * time.Second
+const patience = 12 * time.Second
 
 // instance is a real server on a Unix socket, as a running app is for the front door.
 type instance struct {
@@ -277,7 +277,7 @@ func newRig(t testing.TB, up Upstream, change ...func(*App)) *rig {
 // letIn opens an app with a fresh link and returns its cookie as name=value.
 func (r *rig) letIn(install, host string) string {
 	r.t.Helper()
-	url, _, err := r.g.Mint(install)
+	_, url, err := r.g.Mint(install)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -91,7 +91,8 @@ func TestAnswerHeaders(t *testing.T) {
 
 		{"X-Content-Type-Options", []string{"sniff"}, []string{"nosniff"}},
 		{"X-Dns-Prefetch-Control", []string{"on"}, []string{"off"}},
-		{"X-Frame-Options", []string{"ALLOWALL"}, []string{"DENY"}},
+		{"X-Frame-Options", []string{"ALLOWALL"}, nil}, // frame-ancestors stands for it
+		{"Connection-Allowlist", []string{`("*")`}, nil},
 		{"Cross-Origin-Opener-Policy", []string{"unsafe-none"}, []string{"same-origin"}},
 		{"Cross-Origin-Resource-Policy", []string{"cross-origin"}, []string{"same-origin"}},
 		{"Referrer-Policy", []string{"unsafe-url"}, []string{"same-origin"}},
@@ -156,7 +157,7 @@ func TestPolicyFollowsGrants(t *testing.T) {
 	self := "'self' ws://" + r.host
 	check(map[string]string{
 		"default-src": "'self'", "script-src": "'self'", "connect-src": self, "img-src": "'self' data: blob:",
-		"media-src": "'self' data: blob:", "font-src": "'self' data: blob:", "frame-ancestors": "'none'", "form-action": "'self'",
+		"media-src": "'self' data: blob:", "font-src": "'self' data: blob:", "frame-ancestors": "http://shell." + r.host, "form-action": "'self'",
 		"base-uri": "'none'", "object-src": "'none'", "report-uri": "/.paddock/csp-report", "worker-src": "'self'",
 	})
 	if got := directive(r.get("/").Header.Get("Content-Security-Policy"), "sandbox"); strings.Contains(got, "allow-popups") || !strings.Contains(got, "allow-same-origin") {

@@ -28,10 +28,8 @@ type escape struct {
 
 // Reasons of rows that more than one shares.
 const (
-	// A top-level document may go anywhere: no policy covers it (gateway.md 10, security.md 18).
-	openNavigation = "a page may navigate its tab away"
-	openWebRTC     = "WebRTC is covered by no policy"
-	openHints      = "names to look up and to connect to are covered by no policy"
+	openWebRTC = "WebRTC is covered by no policy"
+	openHints  = "names to look up and to connect to are covered by no policy"
 )
 
 func inChromium(reason string) map[browser.Kind]string {
@@ -43,6 +41,7 @@ func everywhere(reason string) map[browser.Kind]string {
 }
 
 var (
+	inShell      = map[browser.Kind]bool{browser.Chromium: true} // the frame is gone before the page could tell
 	inFirefox    = map[browser.Kind]bool{browser.Firefox: true}
 	noPing       = map[browser.Kind]string{browser.Firefox: "does not send pings (browser.send_pings)"}
 	onlyChromium = map[browser.Kind]string{browser.Firefox: "does not know it"}
@@ -103,9 +102,9 @@ var escapes = []escape{
 
 	{name: "base", script: `(head(el("base", {href: URL})), put(el("img", {src: URL.split("/").at(-1)})))`, leaves: true, refused: "base-uri"},
 
-	{name: "form", script: `submit({action: URL})`, leaves: true, refused: "form-action"},
-	{name: "form-post", script: `submit({action: URL, method: "post"})`, leaves: true, refused: "form-action"},
-	{name: "form-button", script: `(() => { const f = submit({action: "/"}, true); f.append(el("button", {formAction: URL})); f.lastChild.click() })()`, leaves: true, refused: "form-action"},
+	{name: "form", script: `submit({action: URL})`, leaves: true, refused: "form-action", silent: inShell},
+	{name: "form-post", script: `submit({action: URL, method: "post"})`, leaves: true, refused: "form-action", silent: inShell},
+	{name: "form-button", script: `(() => { const f = submit({action: "/"}, true); f.append(el("button", {formAction: URL})); f.lastChild.click() })()`, leaves: true, refused: "form-action", silent: inShell},
 	{name: "form-window", script: `submit({action: URL, target: "_blank"})`, leaves: true}, // as a window
 	{name: "worker-blob", script: `new Worker(blob("importScripts('" + URL + "')", "text/javascript"))`, refused: "worker-src"},
 	{name: "worker-data", script: `new Worker("data:text/javascript,importScripts('" + URL + "')")`, refused: "worker-src"},
@@ -117,12 +116,12 @@ var escapes = []escape{
 	{name: "window-noopener", script: `open(URL, "_blank", "noopener")`, leaves: true},
 	{name: "link-window", script: `put(el("a", {href: URL, target: "_blank"})).click()`, leaves: true},
 
-	{name: "location", script: `location.href = URL`, leaves: true, open: everywhere(openNavigation)},
-	{name: "location-replace", script: `location.replace(URL)`, leaves: true, open: everywhere(openNavigation)},
-	{name: "location-top", script: `top.location = URL`, leaves: true, open: everywhere(openNavigation)},
-	{name: "link", script: `put(el("a", {href: URL})).click()`, leaves: true, open: everywhere(openNavigation)},
-	{name: "meta-refresh", doc: `<!doctype html><meta http-equiv="refresh" content="0; url=URL">`, open: everywhere(openNavigation)},
-	{name: "download", script: `put(el("a", {href: URL, download: "x"})).click()`, leaves: true, open: everywhere(openNavigation)},
+	{name: "location", script: `location.href = URL`, leaves: true},
+	{name: "location-replace", script: `location.replace(URL)`, leaves: true},
+	{name: "location-top", script: `top.location = URL`, leaves: true},
+	{name: "link", script: `put(el("a", {href: URL})).click()`, leaves: true},
+	{name: "meta-refresh", doc: `<!doctype html><meta http-equiv="refresh" content="0; url=URL">`},
+	{name: "download", script: `put(el("a", {href: URL, download: "x"})).click()`, leaves: true},
 
 	{name: "webrtc", script: `(async () => { const c = new RTCPeerConnection({iceServers: [{urls: FAR}]}); window.kept = c; c.createDataChannel("x"); await c.setLocalDescription(await c.createOffer()) })()`, via: "stun", open: everywhere(openWebRTC)},
 

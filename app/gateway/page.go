@@ -31,8 +31,8 @@ var pageText string
 //go:embed page.css
 var pageStyle string
 
-// enterScript is the only script on any host page. The policy names it by its hash.
-const enterScript = `location.replace("/")`
+// enterScript is the only script on these pages. The policy names it by its hash.
+const enterScript = `location.replace(document.links[0].href)`
 
 var pageTemplate = template.Must(template.New("page").Parse(pageText))
 
@@ -42,12 +42,17 @@ func hashSource(text string) string {
 }
 
 // hostHeaders are on everything that the host itself answers.
-var hostHeaders = append(slices.Clone(always),
-	line("Content-Security-Policy", "default-src 'none'; style-src "+hashSource(pageStyle)+"; script-src "+hashSource(enterScript)+
-		"; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"),
-	line("Permissions-Policy", featurePolicy(permission.Set{})),
-	line("Cache-Control", "no-store"),
-)
+var hostHeaders = append(hostHeadersFor("'none'"), line("X-Frame-Options", "DENY")) // frame-ancestors for old browsers
+
+// hostHeadersFor are those of a page that ancestors may show in a frame.
+func hostHeadersFor(ancestors string) headerSet {
+	return append(slices.Clone(always),
+		line("Content-Security-Policy", "default-src 'none'; style-src "+hashSource(pageStyle)+"; script-src "+hashSource(enterScript)+
+			"; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors "+ancestors),
+		line("Permissions-Policy", featurePolicy(permission.Set{})),
+		line("Cache-Control", "no-store"),
+	)
+}
 
 var (
 	typeHTML = []string{"text/html; charset=utf-8"}[:1:1]
@@ -57,7 +62,11 @@ var (
 // show answers with a host page, or with its words alone where a script asked and not a tab. s may be nil.
 func (g *Gateway) show(w http.ResponseWriter, r *http.Request, s *site, status int, p page) {
 	h := w.Header()
-	hostHeaders.apply(h)
+	if s != nil && r.Host == s.host && frameDestination(r) {
+		s.inFrame.apply(h) // what became of the app is said where its page was
+	} else {
+		hostHeaders.apply(h)
+	}
 	if p.Enter {
 		h["Referrer-Policy"] = []string{"no-referrer"} // its address holds the token
 	}

@@ -35,13 +35,13 @@ type policy struct {
 	leaves    bool      // Location may name another origin
 	csp       string
 	cspForPDF string
+	shell     shellPolicy
 }
 
 // always is on every response, of apps and of the host.
 var always = headerSet{
 	line("X-Content-Type-Options", "nosniff"),
 	line("X-Dns-Prefetch-Control", "off"),
-	line("X-Frame-Options", "DENY"), // frame-ancestors for old browsers
 	line("Cross-Origin-Opener-Policy", "same-origin"),
 	line("Cross-Origin-Resource-Policy", "same-origin"),
 	line("Origin-Agent-Cluster", "?1"),
@@ -53,6 +53,7 @@ func newPolicy(allow permission.Set, host string) *policy {
 	p := &policy{leaves: allow.Has(permission.Permission{Kind: permission.Links})}
 	p.cspForPDF = contentPolicy(allow, host)
 	p.csp = p.cspForPDF + "; " + sandboxPolicy(allow)
+	p.shell = newShellPolicy(allow, host)
 	base := append(slices.Clip(slices.Clone(always)), line("Permissions-Policy", featurePolicy(allow)))
 	p.headers = append(slices.Clip(base), line("Content-Security-Policy", p.csp))
 	p.pdf = append(slices.Clip(base), line("Content-Security-Policy", p.cspForPDF))
@@ -90,7 +91,7 @@ func contentPolicy(allow permission.Set, host string) string {
 		{"object-src", []string{"'none'"}},
 		{"base-uri", []string{"'none'"}},
 		{"form-action", []string{"'self'"}},
-		{"frame-ancestors", []string{"'none'"}},
+		{"frame-ancestors", []string{framers(host)}},
 		// report-to would send the same later, in batches, and without the session in some browsers.
 		{"report-uri", []string{reportPath}},
 	} {
@@ -110,10 +111,14 @@ func contentPolicy(allow permission.Set, host string) string {
 // of its own origin can do stays.
 func sandboxPolicy(allow permission.Set) string {
 	const base = "sandbox allow-scripts allow-same-origin allow-forms allow-modals allow-downloads allow-pointer-lock allow-orientation-lock allow-presentation"
-	if allow.Has(permission.Permission{Kind: permission.Links}) || slices.Contains(allow.BrowserFeatures(), "popups") {
+	if opensWindows(allow) {
 		return base + " allow-popups allow-popups-to-escape-sandbox"
 	}
 	return base
+}
+
+func opensWindows(allow permission.Set) bool {
+	return allow.Has(permission.Permission{Kind: permission.Links}) || slices.Contains(allow.BrowserFeatures(), "popups")
 }
 
 // features are the names that browsers know in Permissions-Policy and that reach beyond the page, or tell
@@ -130,7 +135,10 @@ var features = []string{
 	"window-management", "xr-spatial-tracking",
 }
 
-func featurePolicy(allow permission.Set) string {
+func featurePolicy(allow permission.Set) string { return featurePolicyFor(allow, "(self)") }
+
+// featurePolicyFor opens the granted features for a list of origins.
+func featurePolicyFor(allow permission.Set, origins string) string {
 	open := allow.PagePolicies()
 	var b strings.Builder
 	for i, name := range features {
@@ -139,7 +147,7 @@ func featurePolicy(allow permission.Set) string {
 		}
 		b.WriteString(name)
 		if slices.Contains(open, name) {
-			b.WriteString("=(self)")
+			b.WriteString("=" + origins)
 		} else {
 			b.WriteString("=()")
 		}

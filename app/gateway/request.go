@@ -18,12 +18,15 @@ type asked struct {
 }
 
 func newAsked(r *http.Request, cookies string) asked {
-	return asked{
-		cookies:   cookies,
-		webSocket: upgrades(r),
-		hasBody:   r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0,
-		expects:   strings.EqualFold(r.Header.Get("Expect"), "100-continue"),
+	a := asked{
+		cookies: cookies,
+		hasBody: r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0,
+		expects: strings.EqualFold(r.Header.Get("Expect"), "100-continue"),
 	}
+	// No WebSocket begins with a body. As a request to switch, its head would not tell the app of the body, which
+	// would be the app's next request.
+	a.webSocket = !a.hasBody && upgrades(r)
+	return a
 }
 
 // goesOn reports whether a request header may reach the app. Hop-by-hop headers end here (RFC 9110, section

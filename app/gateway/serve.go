@@ -16,8 +16,13 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.show(w, r, nil, http.StatusBadRequest, page{Title: "This request is not for a web site", Text: "It was made for a proxy."})
 		return
 	}
-	s := (*g.byHost.Load())[r.Host]
+	hosts := *g.byHost.Load()
+	s := hosts[r.Host]
 	if s == nil {
+		if host, found := strings.CutPrefix(r.Host, shellPrefix); found && hosts[host] != nil && hosts[host].shellHost != "" {
+			g.serveShell(w, r, hosts[host])
+			return
+		}
 		g.show(w, r, nil, http.StatusMisdirectedRequest, page{Title: "No app lives at this address", Text: "Open the app from the Paddock tray or library."})
 		return
 	}
@@ -35,9 +40,13 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.show(w, r, s, http.StatusForbidden, page{Title: "Service workers are not possible", Text: "An app's page cannot install one."})
 		return
 	}
-	if why := s.crossOrigin(g, r); why != "" {
+	if why := crossOrigin(g, r, s.origin, pathOf(r) == enterPath); why != "" {
 		g.log.Debug("request refused", "app", s.install, "why", why)
 		g.show(w, r, s, http.StatusForbidden, page{Title: "This request was refused", Text: "It did not come from the app's own page: " + why + "."})
+		return
+	}
+	if s.shellHost != "" && tabNavigation(r) {
+		g.toShell(w, r, s)
 		return
 	}
 	cookies := readCookies(r.Header["Cookie"], s.cookie)
@@ -49,6 +58,9 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.turnAway(w, r, s, cookies)
 		return
 	}
+	if frameNavigation(r) {
+		s.tabs.visit(cookies.session, r.RequestURI)
+	}
 	state := s.state.Load()
 	if state.app.Mode == ModeStatic || state.app.StaticDir != "" {
 		if g.file(w, r, s, state) {
@@ -58,14 +70,21 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	g.forward(w, r, s, cookies.rest)
 }
 
+// showRemoved is all that the origins of a removed app answer, its own and its shell's.
+func (g *Gateway) showRemoved(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Clear-Site-Data", `"*"`)
+	g.show(w, r, nil, http.StatusGone, page{Title: "This app was removed", Text: "What it kept in this browser is being deleted. You can close this page."})
+}
+
 // turnAway answers a request without a session. No code of the app runs and it is not woken.
 func (g *Gateway) turnAway(w http.ResponseWriter, r *http.Request, s *site, cookies cookieRead) {
 	if cookies.count > 1 {
 		// Only the app's own page can have planted a second cookie of this name; without them the next link works.
 		w.Header().Set("Clear-Site-Data", `"cookies"`)
+		w.Header()["Set-Cookie"] = s.unplant()
 	}
 	p := page{Title: "Open " + s.name() + " from Paddock", Text: "This browser has not been let in yet. Choose the app in the Paddock tray or library, and it opens here."}
-	if from := r.Header.Get("Sec-Fetch-Site"); from == "cross-site" || from == "same-site" {
+	if from := r.Header.Get("Sec-Fetch-Site"); from == "cross-site" || from == "same-site" && !frameNavigation(r) {
 		// The cookie is not sent on the way from another site; a click on this page is the app's own.
 		p.Text = "You came here from another site."
 		p.Link, p.LinkLabel = "/", "Continue to "+s.name()

@@ -44,7 +44,7 @@ func TestEndSessions(t *testing.T) {
 	defer c.Close()
 	_, _ = io.WriteString(c, r.lines("GET /stream"))
 	<-arrived
-	url, _, err := r.g.Mint("i1")
+	_, url, err := r.g.Mint("i1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestTurnedAway(t *testing.T) {
 	if twice.Header.Get("Clear-Site-Data") != `"cookies"` {
 		t.Error("a planted cookie keeps the user out for ever")
 	}
-	linked := r.raw("GET / HTTP/1.1\r\nHost: " + r.host + "\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nConnection: close\r\n\r\n")
+	linked := r.raw("GET / HTTP/1.1\r\nHost: shell." + r.host + "\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\nConnection: close\r\n\r\n")
 	if linked.StatusCode != 401 || !strings.Contains(linked.body, `href="/"`) {
 		t.Errorf("from a link: %s %q", linked.Status, linked.body)
 	}
@@ -135,6 +135,7 @@ func TestRemove(t *testing.T) {
 		}
 	}
 	check(r.host, 410, true)
+	check("shell."+r.host, 410, true)
 	if r.g.Origin("i1") != "" || len(r.store.sessions) != 0 || r.back.woken.Load() != 0 {
 		t.Error("something is left")
 	}
@@ -175,7 +176,7 @@ func TestHostPagesActions(t *testing.T) {
 		r.clock.advance(time.Minute) // not what is tested here
 		return r.raw(r.lines("POST /.paddock/act", append(headers, "Content-Type: application/x-www-form-urlencoded", "Content-Length: "+strconv.Itoa(len(body)))...) + body)
 	}
-	own := []string{"Origin: http://" + r.host, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}
+	own := []string{"Origin: http://" + r.host, "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: iframe"}
 	for _, row := range []struct {
 		name, body string
 		headers    []string

@@ -24,9 +24,17 @@ type site struct {
 	install string
 	host    string // LABEL.localhost:PORT, what Host must be
 	origin  string // http:// + host
-	cookie  string // name of its session cookie
-	state   atomic.Pointer[siteState]
-	gone    atomic.Int64 // UnixNano until which it is a tombstone; 0 while it is served
+	cookie  string // name of its session cookie, here and on the shell's origin
+
+	shellHost   string // host of the page around the app's; "" where a browser shows that in a tab
+	shellOrigin string
+	passes      framePasses
+	tabs        tabs
+	banner      atomic.Pointer[Banner]
+	inFrame     headerSet // hostHeaders for host pages that the shell's frame may show
+
+	state atomic.Pointer[siteState]
+	gone  atomic.Int64 // UnixNano until which it is a tombstone; 0 while it is served
 
 	jar    jar
 	tokens tokens
@@ -59,7 +67,12 @@ func newSite(g *Gateway, install, host, label string) *site {
 		reports: rate.NewLimiter(10, 50),
 		odd:     rate.Sometimes{First: 3, Interval: time.Second},
 	}
+	if s.shellHost = shellOf(host); s.shellHost != "" {
+		s.shellOrigin = "http://" + s.shellHost
+	}
+	s.inFrame = hostHeadersFor(framers(host))
 	s.pool = newPool()
+	s.tabs.init()
 	s.jar.sessions.Store(&map[[32]byte]*session{})
 	s.jar.install = install
 	s.state.Store(newState(App{Install: install, Label: label}, host))

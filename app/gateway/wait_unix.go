@@ -20,6 +20,7 @@ type waiter struct {
 	try  func(fd uintptr) bool
 	look func(fd uintptr) bool
 	into []byte
+	wait bool // the answer is flushed
 	n    int
 	err  error
 }
@@ -61,6 +62,13 @@ func (w *waiter) read(c net.Conn, p []byte) (int, error) {
 	}
 	w.into = p
 	err := w.raw.Read(w.try)
+	if err == nil && w.err == unix.EAGAIN { //nolint:errorlint // raw errno
+		// Not from within the call: while it lasts nobody can close this connection, and a browser may take its time.
+		w.flusher.Flush()
+		w.wait = true
+		err = w.raw.Read(w.try)
+		w.wait = false
+	}
 	w.into = nil
 	switch {
 	case err != nil:
@@ -73,17 +81,14 @@ func (w *waiter) read(c net.Conn, p []byte) (int, error) {
 	return w.n, nil
 }
 
-// readNow reports false when there is nothing to read yet.
+// readNow reports false when there is nothing to read yet and nothing to do before the wait.
 func (w *waiter) readNow(fd uintptr) bool {
 	for {
 		w.n, w.err = unix.Read(int(fd), w.into)
 		switch w.err { //nolint:errorlint // raw errno
 		case unix.EINTR:
 		case unix.EAGAIN:
-			if w.flusher != nil {
-				w.flusher.Flush()
-			}
-			return false
+			return w.flusher != nil && !w.wait
 		default:
 			return true
 		}

@@ -124,6 +124,9 @@ func (p *prompt) draw(asked control.Prompt) {
 		p.body.Add(gap(12))
 	}
 	p.body.Add(card(p.budget.view))
+	if asked.PagesCan != "" {
+		p.body.Add(pad(mutedText(clean(asked.PagesCan, maxReason)), 12, 6, 0, 6))
+	}
 	p.body.Add(pad(p.details.Container, 12, 0, 4, 0))
 	p.page = newPage(pad(p.body, 0, 20, 10, 20))
 

@@ -155,6 +155,7 @@ func (c *chromium) on(e event) {
 		delete(c.parents, p.SessionID)
 		delete(c.worlds, p.SessionID)
 		c.mu.Unlock()
+		c.wire.drop(p.SessionID)
 	case "Runtime.executionContextCreated":
 		if p.Context.AuxData.IsDefault {
 			c.mu.Lock()
@@ -210,7 +211,9 @@ func (c *chromium) navigate(ctx context.Context, id, url string) error {
 // untilLoaded waits until the document that is there is complete. A page that replaces itself makes asking fail.
 func untilLoaded(ctx context.Context, d driver, id string) error {
 	for {
-		state, err := d.eval(ctx, id, "document.readyState", false)
+		once, done := context.WithTimeout(ctx, oneTry)
+		state, err := d.eval(once, id, "document.readyState", false)
+		done()
 		if state == "complete" {
 			return nil
 		}
@@ -294,7 +297,9 @@ func (c *chromium) frames(ctx context.Context, id string) ([]frame, error) {
 	var all []frame
 	var errs []error
 	for _, w := range within {
-		url, err := c.evalIn(ctx, w.session, w.unique, "location.href", false)
+		one, cancel := context.WithTimeout(ctx, time.Second) // a frame that shows an error page may never answer
+		url, err := c.evalIn(one, w.session, w.unique, "location.href", false)
+		cancel()
 		if err != nil {
 			errs = append(errs, err)
 			continue

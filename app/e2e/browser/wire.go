@@ -23,7 +23,7 @@ type wire struct {
 	writing sync.Mutex
 	mu      sync.Mutex
 	last    int64
-	waiting map[int64]chan message
+	waiting map[int64]pending
 }
 
 // event is something that the browser says unasked.
@@ -49,7 +49,7 @@ func dial(ctx context.Context, url string, onto func(event)) (*wire, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", url, err)
 	}
-	w := &wire{conn: conn, onto: onto, closed: make(chan struct{}), waiting: map[int64]chan message{}}
+	w := &wire{conn: conn, onto: onto, closed: make(chan struct{}), waiting: map[int64]pending{}}
 	var from io.Reader = conn
 	if early != nil {
 		from = early
@@ -77,7 +77,7 @@ func (w *wire) read(from io.Reader) {
 			continue
 		}
 		w.mu.Lock()
-		answer := w.waiting[m.ID]
+		answer := w.waiting[m.ID].answer
 		delete(w.waiting, m.ID)
 		w.mu.Unlock()
 		if answer != nil {
@@ -102,7 +102,7 @@ func (w *wire) send(session, method string, params any) (int64, chan message, er
 	w.mu.Lock()
 	w.last++
 	id := w.last
-	w.waiting[id] = answer
+	w.waiting[id] = pending{session, answer}
 	w.mu.Unlock()
 	text, err := json.Marshal(struct {
 		ID        int64  `json:"id"`
@@ -121,6 +121,24 @@ func (w *wire) send(session, method string, params any) (int64, chan message, er
 		return 0, nil, fmt.Errorf("%s: %w", method, err)
 	}
 	return id, answer, nil
+}
+
+// pending is a question without an answer yet.
+type pending struct {
+	session string
+	answer  chan message
+}
+
+// drop fails what was asked in a session that has ended: the browser answers none of it.
+func (w *wire) drop(session string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for id, p := range w.waiting {
+		if p.session == session {
+			delete(w.waiting, id)
+			p.answer <- message{Error: json.RawMessage(`"the session has ended"`)}
+		}
+	}
 }
 
 func (w *wire) forget(id int64) {

@@ -46,12 +46,16 @@ func newYard(b testing.TB) *Yard {
 // turns is how often the parties of a comparison take turns, so that a busy moment of the machine falls on all.
 const turns = 5
 
-// BenchmarkDoor compares the front door with a direct connection, Caddy and nginx, all before the same socket and each
-// in a process of its own, in turns. "of-direct", "of-caddy" and "of-nginx" are rates of the front door over theirs;
-// "door-µs" is processor time of the front door's process for one request, its kernel part included.
-func BenchmarkDoor(b *testing.B) {
-	y := newYard(b)
-	targets := map[string]Target{"direct": y.Straight, "door": y.Door}
+// party is one way to the server.
+type party struct {
+	name   string
+	target Target
+}
+
+// parties are all ways there are on this machine.
+func parties(b *testing.B, y *Yard) []party {
+	b.Helper()
+	all := []party{{"direct", y.Straight}, {"door", y.Door}}
 	for _, name := range RivalNames() {
 		rival, installed, err := y.Rival(b.Context(), name)
 		if err != nil {
@@ -62,25 +66,34 @@ func BenchmarkDoor(b *testing.B) {
 			continue
 		}
 		b.Logf("%s %s", name, rival.Version)
-		targets[name] = rival.Target
+		all = append(all, party{name, rival.Target})
 	}
+	return all
+}
+
+// BenchmarkDoor compares the front door with a direct connection, Caddy and nginx, all before the same socket and each
+// in a process of its own, in turns. "of-direct", "of-Caddy" and "of-nginx" are rates of the front door over theirs;
+// "door-µs" is processor time of the front door's process for one request, its kernel part included.
+func BenchmarkDoor(b *testing.B) {
+	y := newYard(b)
+	all := parties(b, y)
 	for _, connections := range []int{1, 32} {
 		b.Run(fmt.Sprintf("%dconn", connections), func(b *testing.B) {
 			got := map[string]*Result{}
 			var processor time.Duration
 			for b.Loop() {
 				for range turns {
-					for name, target := range targets {
-						before := usageOf(b, y, name == "door")
-						result, err := Run(b.Context(), target, connections, 300*time.Millisecond)
+					for _, p := range all {
+						before := usageOf(b, y, p.name == "door")
+						result, err := Run(b.Context(), p.target, connections, 300*time.Millisecond)
 						if err != nil {
-							b.Fatal(name, err)
+							b.Fatal(p.name, err)
 						}
-						processor += usageOf(b, y, name == "door").Processor - before.Processor
-						if got[name] == nil {
-							got[name] = new(Result)
+						processor += usageOf(b, y, p.name == "door").Processor - before.Processor
+						if got[p.name] == nil {
+							got[p.name] = new(Result)
 						}
-						got[name].Add(result)
+						got[p.name].Add(result)
 					}
 				}
 			}
@@ -109,30 +122,37 @@ func usageOf(b *testing.B, y *Yard, wanted bool) (u Usage) {
 	return u
 }
 
-// BenchmarkBodies compares 10 MB bodies through the front door with direct ones. The bytes are copied twice as often on
-// the way through it, and the server does nothing with them: with an app that makes or reads them the ratio is higher.
+// BenchmarkBodies compares 10 MB bodies in the same way. The bytes are copied twice as often on the way through a proxy,
+// and the server does nothing with them: with an app that makes or reads them the ratio is higher.
 func BenchmarkBodies(b *testing.B) {
 	y := newYard(b)
+	bodies(b, parties(b, y))
+}
+
+func bodies(b *testing.B, all []party) {
 	for _, way := range []string{"download", "upload"} {
 		b.Run(way, func(b *testing.B) {
-			var door, direct Result
+			got := map[string]*Result{}
 			for b.Loop() {
 				for range turns {
-					for _, side := range []struct {
-						target Target
-						sum    *Result
-					}{{y.Door, &door}, {y.Straight, &direct}} {
-						result, err := RunBody(b.Context(), side.target, way == "upload", 300*time.Millisecond)
+					for _, p := range all {
+						result, err := RunBody(b.Context(), p.target, way == "upload", 250*time.Millisecond)
 						if err != nil {
-							b.Fatal(err)
+							b.Fatal(p.name, err)
 						}
-						side.sum.Add(result)
+						if got[p.name] == nil {
+							got[p.name] = new(Result)
+						}
+						got[p.name].Add(result)
 					}
 				}
 			}
-			b.ReportMetric(door.Megabytes(), "MB/s")
-			b.ReportMetric(direct.Megabytes(), "direct-MB/s")
-			b.ReportMetric(door.Megabytes()/direct.Megabytes(), "of-direct")
+			for name, other := range got {
+				b.ReportMetric(other.Megabytes(), name+"-MB/s")
+				if name != "door" {
+					b.ReportMetric(got["door"].Megabytes()/other.Megabytes(), "of-"+name)
+				}
+			}
 		})
 	}
 }

@@ -79,7 +79,7 @@ http {
   server {
     listen ` + address + `;
     keepalive_requests 1000000000;
-    location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; }
+    location / { proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; proxy_request_buffering off; }
   }
 }
 `

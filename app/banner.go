@@ -1,0 +1,80 @@
+package app
+
+import (
+	"slices"
+
+	"paddock/app/control"
+	"paddock/app/gateway"
+	"paddock/store"
+)
+
+// banners keeps the bars above the apps' pages in step: why an app ended, or that it asks for a permission. The bar is
+// drawn by the host outside the app's page, and can do no more than restart the app or bring up a window
+// (security.md, rule 1).
+func (a *App) banners() {
+	wake := make(chan struct{}, 1)
+	a.mu.Lock()
+	a.watchers[wake] = true
+	a.mu.Unlock()
+	defer func() {
+		a.mu.Lock()
+		delete(a.watchers, wake)
+		a.mu.Unlock()
+	}()
+	shown := map[string]*gateway.Banner{}
+	for {
+		select {
+		case <-a.ctx.Done():
+			return
+		case <-wake:
+		}
+		next := a.bannersNow()
+		for install := range shown {
+			if next[install] == nil {
+				a.front.SetBanner(install, nil)
+			}
+		}
+		for install, b := range next {
+			if !sameBanner(shown[install], b) {
+				a.front.SetBanner(install, b)
+			}
+		}
+		shown = next
+	}
+}
+
+func (a *App) bannersNow() map[string]*gateway.Banner {
+	notices, err := a.store.Notices()
+	if err != nil {
+		a.log.Error("read the notices", "err", err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := map[string]*gateway.Banner{}
+	for install, app := range a.apps {
+		if b := bannerOf(install, app, notices); b != nil {
+			out[install] = b
+		}
+	}
+	return out
+}
+
+// bannerOf is what the pages of an app should say. The caller holds App.mu.
+func bannerOf(install string, app *installed, notices []store.Notice) *gateway.Banner {
+	if app.inst == nil && !app.starting && app.last != nil {
+		b := &gateway.Banner{Title: app.last.title + ".", Text: app.last.text, Actions: []gateway.Action{{Name: "restart", Label: "Start it again"}, {Name: "ask_window", Label: "Show its log"}}}
+		if app.last.state == control.StateOverBudget {
+			b.Actions[1].Label = "Change its limits"
+		}
+		return b
+	}
+	asks := slices.IndexFunc(notices, func(n store.Notice) bool { return n.Install == install && n.Code == codePermissionNeeded })
+	if app.inst == nil || asks < 0 {
+		return nil
+	}
+	return &gateway.Banner{Title: notices[asks].Title + ".", Text: notices[asks].Text, Actions: []gateway.Action{{Name: "ask_window", Label: "Review"}}}
+}
+
+func sameBanner(a, b *gateway.Banner) bool {
+	return a != nil && b != nil && a.Title == b.Title && a.Text == b.Text && slices.Equal(a.Actions, b.Actions)
+}
