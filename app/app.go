@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -73,6 +74,10 @@ type App struct {
 	watchers map[chan struct{}]bool
 	closed   bool
 
+	numbered   bool       // apps have addresses of their own; set once, by Attach
+	unnumbered string     // why not, though it was chosen
+	addressing sync.Mutex // held while an address is given out
+
 	prompter Prompter
 	desktop  *desktop
 	ledger   *ledger
@@ -83,6 +88,8 @@ type FrontDoor interface {
 	Set(gateway.App)
 	Remove(install string)
 	Tombstone(label string, until time.Time)
+	TombstoneAddr(addr netip.Addr, until time.Time)
+	OwnAddresses() (possible bool, why string)
 	Mint(install string) (url, appURL string, err error)
 	Origin(install string) string
 	EndSessions(install string)
@@ -126,6 +133,7 @@ func (a *App) Attach(front FrontDoor) {
 	a.front = front
 	all := a.sortedLocked()
 	a.mu.Unlock()
+	a.chooseOrigins()
 	for _, in := range all {
 		a.front.Set(a.doorEntry(in))
 	}
@@ -156,7 +164,7 @@ func (a *App) tombstones() {
 	}
 	for _, rec := range records {
 		if rec.RemovedAt != nil {
-			a.front.Tombstone(rec.Label, rec.RemovedAt.Add(keepFor))
+			a.bury(rec)
 		}
 	}
 }

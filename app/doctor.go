@@ -12,9 +12,13 @@ import (
 func (a *App) Doctor(ctx context.Context) (control.Doctor, error) {
 	held, why := a.front.IPv6()
 	checked, unchecked := a.front.PeerCheck()
+	origins := originNames
+	if a.numbered {
+		origins = originAddresses
+	}
 	return control.Doctor{
 		Deno: a.opts.Runtime, Walls: wireWalls(a.probe(ctx)).Walls, Tray: a.desktop.trayState(),
-		Gateway: control.DoctorGateway{Address: a.front.Addr(), IPv6: held, Why: why, Peers: checked, PeersWhy: unchecked, PagesCan: gateway.PagesCan()},
+		Gateway: control.DoctorGateway{Address: a.front.Addr(), IPv6: held, Why: why, Peers: checked, PeersWhy: unchecked, Origins: origins, OriginsWhy: a.unnumbered, PagesCan: gateway.PagesCan()},
 		Home:    a.home, Resolve: append([]string{}, a.opts.Resolve...),
 	}, nil
 }

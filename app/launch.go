@@ -448,10 +448,14 @@ func (a *App) doorEntry(app *installed) gateway.App {
 	if err != nil {
 		a.log.Debug("icon", "app", app.rec.AppID, "err", err)
 	}
+	own, err := a.ownAddress(app)
+	if err != nil {
+		a.log.Error("the app is served under its name", "app", app.rec.AppID, "err", err)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	g := gateway.App{
-		Install: app.id, ID: app.rec.AppID, Label: app.rec.Label, Name: app.rec.Name, Allow: allow, Mode: app.manifest.Serve.Mode,
+		Addr: own, Install: app.id, ID: app.rec.AppID, Label: app.rec.Label, Name: app.rec.Name, Allow: allow, Mode: app.manifest.Serve.Mode,
 		Icon: icon.Data, IconMIME: icon.MIME,
 	}
 	code := a.paths(app.id, app.rec.VersionCode).Code

@@ -28,6 +28,7 @@ func knownSettings() []setting {
 				"both walls (partial), or the inner one only (basic)",
 			choices: []string{"full", "partial", "basic"}, fallback: usualWalls(),
 		},
+		originSetting(),
 	}
 }
 

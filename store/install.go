@@ -26,9 +26,10 @@ type Install struct {
 	Name         string         `json:"name"`
 	Version      string         `json:"version"`
 	VersionCode  uint32         `json:"version_code"`
-	PublisherKey string         `json:"publisher_key"` // minisign public key, base64; "" unsigned
-	Label        string         `json:"label"`         // origin label, SHORT-xxxxxxxx
-	Source       string         `json:"source"`        // where it came from
+	PublisherKey string         `json:"publisher_key"`     // minisign public key, base64; "" unsigned
+	Label        string         `json:"label"`             // origin label, SHORT-xxxxxxxx
+	Address      string         `json:"address,omitempty"` // own loopback address, once it was served under one
+	Source       string         `json:"source"`            // where it came from
 	Dev          bool           `json:"dev,omitempty"`
 	Manifest     []byte         `json:"-"` // paddock.json; a key of its own
 	Budget       Budget         `json:"budget"`

@@ -25,6 +25,7 @@ func (p *program) doctorCommand() *cobra.Command {
 			t.fact("Runtime", "Deno "+d.Deno.Version+" ("+d.Deno.State+") "+d.Deno.Path)
 			t.fact("", d.Deno.Why)
 			t.fact("Front door", frontDoor(d.Gateway))
+			t.fact("Apps are at", origins(d.Gateway))
 			for _, can := range d.Gateway.PagesCan {
 				t.fact("Pages can", can)
 			}
@@ -38,6 +39,17 @@ func (p *program) doctorCommand() *cobra.Command {
 			p.printWalls(d.Walls)
 			return nil
 		},
+	}
+}
+
+func origins(g control.DoctorGateway) string {
+	switch {
+	case g.Origins == "addresses":
+		return "loopback addresses of their own"
+	case g.OriginsWhy != "":
+		return "names of their own below localhost: " + g.OriginsWhy
+	default:
+		return "names of their own below localhost"
 	}
 }
 

@@ -506,6 +506,9 @@ type DoctorGateway struct {
 	Why      string `json:"why,omitempty"`
 	Peers    bool   `json:"peers_checked"` // connections of other users of this machine are closed
 	PeersWhy string `json:"peers_why,omitempty"`
+	// Origins says under what a browser finds an app: "names" below localhost, or loopback "addresses" of their own.
+	Origins    string `json:"origins"`
+	OriginsWhy string `json:"origins_why,omitempty"` // why names, though addresses were chosen
 	// PagesCan says, in words, how the page of an app with no right to the network can still send something out.
 	PagesCan []string `json:"pages_can"`
 }

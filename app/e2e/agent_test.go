@@ -101,7 +101,13 @@ func (l *lockedBuffer) String() string {
 // start runs an agent in the foreground until the test ends.
 func (m *machine) start(args ...string) *agent {
 	m.t.Helper()
-	cmd := exec.Command(filepath.Join(m.bin, "paddock"), append([]string{"agent", "--listen", "127.0.0.1:0"}, args...)...)
+	return m.startAt("127.0.0.1:0", args...)
+}
+
+// startAt is start with the front door at an address.
+func (m *machine) startAt(listen string, args ...string) *agent {
+	m.t.Helper()
+	cmd := exec.Command(filepath.Join(m.bin, "paddock"), append([]string{"agent", "--listen", listen}, args...)...)
 	cmd.Env = m.env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.StdoutPipe()

@@ -14,6 +14,19 @@ func isHostCookie(name string) bool {
 	return len(name) >= len(cookiePrefix) && strings.EqualFold(name[:len(cookiePrefix)], cookiePrefix)
 }
 
+// unplant expires cookies of the session's name that were planted for the app's host and all below it, so for the
+// shell's too: Firefox takes Clear-Site-Data for one host only, and keeps those.
+func (s *site) unplant() (lines []string) {
+	if s.shellHost == "" {
+		return nil // an address has no hosts below it
+	}
+	name, _, _ := strings.Cut(s.host, ":")
+	for _, path := range []string{"/", "/.paddock", "/.paddock/"} {
+		lines = append(lines, s.cookie+"=; Domain="+name+"; Path="+path+"; Max-Age=0")
+	}
+	return lines
+}
+
 // cookieRead is what the Cookie headers of a request say.
 type cookieRead struct {
 	session string // value of the app's own session cookie

@@ -1,6 +1,7 @@
 // Package gateway is the front door: the only listener on the machine, between the browser and the apps.
 //
-// Each install has an origin of its own, http://LABEL.localhost:PORT, served from one port on 127.0.0.1 and ::1.
+// Each install has an origin of its own, http://LABEL.localhost:PORT, served from one port on 127.0.0.1 and ::1; for
+// browsers that do not resolve such names it can be an address of its own, http://127.X.Y.Z:PORT.
 //
 //	g, err := gateway.Listen(gateway.Options{Backend: app, Sessions: store})
 //	g.Set(gateway.App{Install: "i1", Label: "notes-k3v9q2ab", Name: "Notes", Mode: "server", Allow: granted})

@@ -79,7 +79,11 @@ func (g *Gateway) openApp(w http.ResponseWriter, r *http.Request, s *site, cooki
 		g.show(w, r, s, http.StatusForbidden, p)
 		return
 	}
-	w.Header()["Set-Cookie"] = []string{s.setCookie(value)}
+	set := []string{s.setCookie(value)}
+	if cookies.count > 1 {
+		set = append(set, s.unplant()...)
+	}
+	w.Header()["Set-Cookie"] = set
 	g.show(w, r, s, http.StatusOK, page{Title: "Opening " + s.name() + "…", Link: "/", LinkLabel: "Continue", Enter: true})
 }
 

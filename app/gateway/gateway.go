@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"sync"
 	"sync/atomic"
@@ -20,6 +21,7 @@ type App struct {
 	Install   string         // random install id; sessions and tokens are bound to it
 	ID        string         // app id, for the log
 	Label     string         // first part of the host name: 1–63 of a-z, 0-9 and inner hyphens; never changes for an install
+	Addr      netip.Addr     // its own loopback address, where its origin is not a name; see origin.go
 	Name      string         // shown on host pages
 	Allow     permission.Set // the grants in force; page headers are made from them
 	Mode      string         // ModeServer or ModeStatic
@@ -99,6 +101,8 @@ type Gateway struct {
 	noPeers string // why peers are not checked
 
 	server  *http.Server
+	peers   *peers // nil where owners of connections cannot be looked up
+	origins origins
 	crossed http.CrossOriginProtection
 	conns   atomic.Int64
 	running running
@@ -157,15 +161,12 @@ func Listen(o Options) (*Gateway, error) {
 		g.log.Warn("connections of other users cannot be told apart", "why", err)
 	}
 
+	g.peers = peers
 	ctx, stop := context.WithCancel(context.Background())
 	g.stop = stop
 	g.server = newServer(ctx, g)
 	for _, l := range listeners.held {
-		g.done.Go(func() {
-			if err := g.server.Serve(&door{Listener: l, gateway: g, peers: peers}); !errors.Is(err, http.ErrServerClosed) {
-				g.log.Error("front door listener ended", "addr", l.Addr(), "err", err)
-			}
-		})
+		g.answer(l)
 	}
 	g.done.Go(func() {
 		defer peers.close()
@@ -193,9 +194,14 @@ func (g *Gateway) Set(a App) {
 		g.log.Error("app not served: its label is not a host name label", "app", a.ID, "label", a.Label)
 		return
 	}
+	host, err := g.hostOf(a.Label, a.Addr)
+	if err != nil {
+		g.loseOrigin(a, err)
+		return
+	}
+	g.foundOrigin(a.Install)
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	host := a.Label + ".localhost:" + g.port
 	if other := (*g.byHost.Load())[host]; other != nil && other.install != a.Install && !other.removed() {
 		g.log.Error("app not served: its label is taken", "app", a.ID, "label", a.Label)
 		return
@@ -240,9 +246,13 @@ func (g *Gateway) Tombstone(label string, until time.Time) {
 	if !labelForm.MatchString(label) || !until.After(g.now()) {
 		return
 	}
+	g.bury(label+".localhost:"+g.port, label, until)
+}
+
+// bury makes a host that is nobody's a tombstone.
+func (g *Gateway) bury(host, label string, until time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	host := label + ".localhost:" + g.port
 	if (*g.byHost.Load())[host] != nil {
 		return
 	}
@@ -262,7 +272,8 @@ func (g *Gateway) publish(change func(map[string]*site)) {
 	g.byHost.Store(&hosts)
 }
 
-// Origin returns the origin of an install, "http://LABEL.localhost:PORT", or "" when it is not known.
+// Origin returns the origin of an install, "http://LABEL.localhost:PORT" or with its own address, or "" when it is
+// not known.
 func (g *Gateway) Origin(install string) string {
 	if s := g.site(install); s != nil {
 		return s.origin
@@ -282,6 +293,9 @@ func (g *Gateway) site(install string) *site {
 func (g *Gateway) Mint(install string) (url, appURL string, err error) {
 	s := g.site(install)
 	if s == nil {
+		if lost := g.lostOrigin(install); lost != nil {
+			return "", "", fmt.Errorf("this app's own address is not to be had: %w", lost)
+		}
 		return "", "", fmt.Errorf("open link for %q: %w", install, ErrUnknownInstall)
 	}
 	link := openPath + "?t="
@@ -330,6 +344,7 @@ func (g *Gateway) startSession(s *site, token string) (cookie string, ok bool) {
 // Close ends the listeners, every connection and stream, and returns when nothing of the Gateway runs any more.
 func (g *Gateway) Close() error {
 	g.stop()
+	g.closeOrigins()
 	err := g.server.Close()
 	for _, s := range *g.byHost.Load() {
 		s.pool.close()
@@ -393,6 +408,7 @@ func (g *Gateway) tidy() {
 		for _, host := range expired {
 			if hosts[host].removed() {
 				delete(hosts, host)
+				g.release(host)
 			}
 		}
 	})

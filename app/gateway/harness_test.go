@@ -269,7 +269,7 @@ func newRig(t testing.TB, up Upstream, change ...func(*App)) *rig {
 		}
 		return open()
 	}
-	r.host = r.app.Label + ".localhost:" + r.g.port
+	r.host = strings.TrimPrefix(r.g.Origin(r.app.Install), "http://")
 	r.cookie = r.letIn("i1", r.host)
 	return r
 }

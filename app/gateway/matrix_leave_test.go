@@ -209,7 +209,9 @@ func (s *scene) leave(t *testing.T) {
 			}
 			if e.leaves || e.doc != "" {
 				defer func() {
-					door = s.reenter(t, tab, "i1")
+					if e.doc != "" || e.open[s.b.Kind] != "" || door.Try("location.origin + location.pathname") != "http://"+s.r.host+"/" {
+						door = s.reenter(t, tab, "i1")
+					}
 					if err := control.Navigate(s.bare + "/"); err != nil {
 						t.Error(err)
 					}

@@ -19,7 +19,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	hosts := *g.byHost.Load()
 	s := hosts[r.Host]
 	if s == nil {
-		if host, found := strings.CutPrefix(r.Host, shellPrefix); found && hosts[host] != nil {
+		if host, found := strings.CutPrefix(r.Host, shellPrefix); found && hosts[host] != nil && hosts[host].shellHost != "" {
 			g.serveShell(w, r, hosts[host])
 			return
 		}
@@ -81,6 +81,7 @@ func (g *Gateway) turnAway(w http.ResponseWriter, r *http.Request, s *site, cook
 	if cookies.count > 1 {
 		// Only the app's own page can have planted a second cookie of this name; without them the next link works.
 		w.Header().Set("Clear-Site-Data", `"cookies"`)
+		w.Header()["Set-Cookie"] = s.unplant()
 	}
 	p := page{Title: "Open " + s.name() + " from Paddock", Text: "This browser has not been let in yet. Choose the app in the Paddock tray or library, and it opens here."}
 	if from := r.Header.Get("Sec-Fetch-Site"); from == "cross-site" || from == "same-site" && !frameNavigation(r) {

@@ -211,7 +211,9 @@ func (c *chromium) navigate(ctx context.Context, id, url string) error {
 // untilLoaded waits until the document that is there is complete. A page that replaces itself makes asking fail.
 func untilLoaded(ctx context.Context, d driver, id string) error {
 	for {
-		state, err := d.eval(ctx, id, "document.readyState", false)
+		once, done := context.WithTimeout(ctx, oneTry)
+		state, err := d.eval(once, id, "document.readyState", false)
+		done()
 		if state == "complete" {
 			return nil
 		}

@@ -168,18 +168,23 @@ func (f *firefox) open(ctx context.Context) (string, error) {
 const where = "document.readyState + ' ' + performance.timeOrigin + ' ' + document.documentURI"
 
 func (f *firefox) navigate(ctx context.Context, id, url string) error {
-	before, _ := f.eval(ctx, id, where, false)
+	look := func() (string, error) {
+		once, done := context.WithTimeout(ctx, oneTry)
+		defer done()
+		return f.eval(once, id, where, false)
+	}
+	before, _ := look()
 	err := f.wire.call(ctx, "", "browsingContext.navigate", map[string]any{"context": id, "url": url, "wait": "complete"}, nil)
 	if err == nil {
 		return untilLoaded(ctx, f, id)
 	}
-	if !strings.Contains(err.Error(), "NS_BINDING_ABORTED") {
+	if !strings.Contains(err.Error(), "NS_BINDING_ABORTED") && !strings.Contains(err.Error(), "interrupted") {
 		return err
 	}
-	// A page that replaces itself while it loads counts as aborted here, though the other one is on its way.
+	// A page that replaces itself while it loads counts as aborted or interrupted, though the other one is on its way.
 	until := time.Now().Add(2 * time.Second)
 	for time.Now().Before(until) && ctx.Err() == nil {
-		now, problem := f.eval(ctx, id, where, false)
+		now, problem := look()
 		if problem == nil && now != before && strings.HasPrefix(now, "complete ") && !strings.Contains(now, " about:") {
 			return nil
 		}

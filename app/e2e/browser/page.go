@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// oneTry bounds one look at a page that changes: Firefox never answers for a document that goes while it is asked.
+const oneTry = patience / 20
+
 // Page is a tab, or a frame in one. Its methods fail the test that opened it when the browser does not answer.
 type Page struct {
 	b  *Browser
@@ -145,7 +148,9 @@ func (p *Page) Until(what, condition string) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
-		o, err := p.run(ctx, condition, false)
+		once, done := context.WithTimeout(ctx, oneTry)
+		o, err := p.run(once, condition, false)
+		done()
 		if err == nil && string(o.Value) == "true" {
 			return
 		}
@@ -221,7 +226,9 @@ func (p *Page) At(prefix string) *Page {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	for {
-		here, err := p.b.driver.eval(ctx, p.id, "location.href", false)
+		once, done := context.WithTimeout(ctx, oneTry)
+		here, err := p.b.driver.eval(once, p.id, "location.href", false)
+		done()
 		if err == nil && strings.HasPrefix(here, prefix) {
 			return p
 		}
