@@ -75,7 +75,7 @@ func BenchmarkLaunch(b *testing.B) {
 		}
 		for b.Loop() {
 			b.StopTimer()
-			if err := spec.makeFolders(paths); err != nil {
+			if err := spec.makeFolders(paths, ""); err != nil {
 				b.Fatal(err)
 			}
 			b.StartTimer()
