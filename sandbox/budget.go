@@ -136,9 +136,13 @@ type sample struct {
 // Polling bounds and the worst growth the polling assumes: a writer or allocator was measured at up to 2 GB/s, and
 // assuming the worst rate beat estimating it (7-16 MB overshoot against up to 287 MB).
 const (
-	pollMin      = 10 * time.Millisecond
-	pollMax      = 250 * time.Millisecond
-	worstRate    = 2e9 // bytes per second
+	pollMin   = 10 * time.Millisecond
+	pollMax   = 250 * time.Millisecond
+	worstRate = 2e9 // bytes per second
+	// A file may be written twice as fast (3 GB/s into the page cache were measured on two quiet cores), and a wake-up
+	// may come late: below 20 MB of headroom each sample counts.
+	writeMin     = 5 * time.Millisecond
+	writeRate    = 4e9 // bytes per second
 	worstWrite   = 8e9 // bytes per second of system time: what the kernel can copy or map at most
 	wallSlack    = 8 << 20
 	wallPatience = time.Second
@@ -150,6 +154,11 @@ func headroomWait(left int64) time.Duration {
 		return pollMin
 	}
 	return clampPoll(float64(left) / worstRate)
+}
+
+// writeWait is headroomWait for an app that many bytes below its disk limit, between writeMin and pollMax.
+func writeWait(left int64) time.Duration {
+	return min(max(time.Duration(float64(left)/writeRate*float64(time.Second)), writeMin), pollMax)
 }
 
 // clampPoll turns seconds into a polling interval.

@@ -10,7 +10,9 @@ import (
 // How disk use is held to its budget without a quota of the file system. A walk over the app's folders counts blocks,
 // but may take seconds, so it is not done on a timer. Between walks the kernel's own counters say how much can have
 // been added at most: bytes sent to storage (exact, as the seccomp filter keeps fallocate from going around it), and
-// system time, without which no file can be made. Only when that could cross the limit is there another look.
+// system time, without which no file can be made. Only when that could cross the limit is there another look. When the
+// bytes that were sent prove that the limit could be crossed by more than the overdraft, the app is stopped until it is
+// counted: a walk, the way to it and the end take longer than a fast writer needs for 40 MB.
 
 const (
 	// inodeCost is the least a file, folder or link counts, so that a budget bounds their number too: twelve seconds of
@@ -35,6 +37,7 @@ const (
 // diskState is what is known about an app's disk use, and decides when to look again. It is pure.
 type diskState struct {
 	walking bool // a look is queued or running
+	held    bool // the process is stopped until a look has ended
 	wanted  bool // somebody reads the figure
 
 	blind    bool          // the file system keeps writes out of the process's counter, as of the last look
@@ -49,12 +52,14 @@ type diskState struct {
 
 	room   int64  // bytes until the file system is too full, as of roomAt
 	roomAt sample // when room was read
+	low    bool   // it was too full there, and the app had written
 	full   bool   // the file system was too full at the last walk
-	held   int64  // what the app held when that began: it may not grow from there
+	had    int64  // what the app held when that began: it may not grow from there
 }
 
 // space is what a file system has left for apps.
 type space struct {
+	free   int64 // bytes
 	room   int64 // bytes until it is too full; negative when it is already
 	inodes int64 // free inodes; negative where the file system has no such number
 	blind  bool  // writes to it may be missing in the process's counter
@@ -72,10 +77,11 @@ func (d *diskState) written(from, to sample) int64 {
 // grown is the most that the app can have added since the last walk, bytes. Counted bytes were up to 5 % below the
 // blocks they became.
 func (d *diskState) grown(s sample) int64 {
-	bytes := d.written(d.walkedAt, s)
 	made := d.made + int64(max(s.sys-d.madeAt, 0)/inodeTime)
-	return bytes + bytes/20 + made*inodeCost
+	return blocksOf(d.written(d.walkedAt, s)) + made*inodeCost
 }
+
+func blocksOf(written int64) int64 { return written + written/20 }
 
 // left is how much may be added before the limit could be crossed, bytes, negative when it could be crossed already.
 func (d *diskState) left(limit int64, s sample) int64 { return limit - d.used - d.grown(s) }
@@ -86,7 +92,26 @@ func (d *diskState) spaceLeft(s sample) int64 {
 	if d.room <= 0 {
 		step = lowStep
 	}
-	return step - d.written(d.roomAt, s)
+	return step - d.poured(s)
+}
+
+// poured is the most that can have been written since the free space was read. Where bytes are not counted, system time
+// will not do: the kernel rounds it to hundredths of a second, each enough for 80 MB, and often books it as the
+// program's own. All processor time is known exactly, and to read the free space for nothing costs little.
+func (d *diskState) poured(s sample) int64 {
+	if d.blind || d.roomAt.written < 0 || s.written < 0 {
+		return int64(max(s.cpu-d.roomAt.cpu, 0).Seconds() * worstWrite)
+	}
+	return d.written(d.roomAt, s)
+}
+
+// holdDue says whether the process must be stopped before it is counted. Only counted bytes are reason enough: system
+// time is far too crude to stop an app for it.
+func (d *diskState) holdDue(limit int64, s sample) bool {
+	if d.held || d.ended.IsZero() || d.blind || d.walkedAt.written < 0 || s.written < 0 {
+		return false
+	}
+	return limit-d.used-blocksOf(d.written(d.walkedAt, s)) <= -limit/overdraft
 }
 
 // paced says that the last walk is so recent that another needs a good reason.
@@ -96,6 +121,9 @@ func (d *diskState) paced(now time.Time) bool {
 
 // lookDue says whether the walking goroutine must look at this app now.
 func (d *diskState) lookDue(limit int64, s sample) bool {
+	if d.held && !d.walking { // it waits for a look, however that ends
+		return d.left(limit, s) > -limit/overdraft || d.walkDue(limit, s, s.at)
+	}
 	return !d.walking && (d.spaceLeft(s) <= 0 || d.walkDue(limit, s, s.at))
 }
 
@@ -123,8 +151,11 @@ func (d *diskState) hidden(s sample) int64 {
 
 // wait is how long this state cannot call for a look.
 func (d *diskState) wait(limit int64, s sample) time.Duration {
-	if d.walking {
-		return pollMax // the end of the look wakes the sampler
+	if d.held {
+		if d.walking {
+			return pollMax // the end of the look wakes the sampler
+		}
+		return pollMin // a walk that may not follow the last one at once
 	}
 	left := d.left(limit, s)
 	if left <= 0 {
@@ -134,14 +165,21 @@ func (d *diskState) wait(limit int64, s sample) time.Duration {
 	// some MiB in place of the room every app would be sampled a hundred times a second.
 	room := d.spaceLeft(s)
 	if d.room > 0 {
-		room = d.room - d.written(d.roomAt, s)
+		room = d.room - d.poured(s)
 	}
-	return headroomWait(min(left, room))
+	switch {
+	case d.walking && d.blind:
+		return pollMax // the end of the look wakes the sampler
+	case d.walking:
+		return writeWait(left) // who crosses the limit meanwhile is stopped
+	}
+	return min(writeWait(left), headroomWait(room))
 }
 
 // looked takes in a reading of the file system, and says whether a walk must follow.
 func (d *diskState) looked(sp space, limit int64, s sample, now time.Time) (walk bool) {
-	low := sp.room <= 0 && d.written(d.roomAt, s) >= lowStep // it may be what fills the file system
+	low := sp.room <= 0 && d.poured(s) >= lowStep // it may be what fills the file system
+	d.low = low
 	d.blind, d.room, d.roomAt = sp.blind, sp.room, s
 	if d.ended.IsZero() {
 		return true
@@ -155,6 +193,8 @@ func (d *diskState) looked(sp space, limit int64, s sample, now time.Time) (walk
 
 // walked takes in what a walk counted.
 func (d *diskState) walked(total int64, sp space, limit int64, before sample, took time.Duration, now time.Time) *Breach {
+	more := total - d.used
+	first := d.ended.IsZero()
 	d.used, d.walkedAt, d.took, d.ended = total, before, took, now
 	d.madeFree, d.made, d.madeAt = sp.inodes, 0, before.sys
 	d.wanted = false
@@ -162,11 +202,14 @@ func (d *diskState) walked(total int64, sp space, limit int64, before sample, to
 	case total > limit:
 		return &Breach{Budget: BudgetDisk, Limit: float64(limit), Measured: float64(total)}
 	case sp.room > 0:
-		d.full, d.held = false, 0
+		d.full, d.had = false, 0
+	case !d.full && sp.free < lowStep && d.low && more >= lowStep && !first:
+		// It wrote until nothing at all was left, between two looks: it cannot go on growing.
+		return &Breach{Budget: BudgetDisk, Limit: float64(total - more), Measured: float64(total)}
 	case !d.full:
-		d.full, d.held = true, total
-	case total-d.held >= lowStep: // it went on growing
-		return &Breach{Budget: BudgetDisk, Limit: float64(d.held), Measured: float64(total)}
+		d.full, d.had = true, total
+	case total-d.had >= lowStep: // it went on growing
+		return &Breach{Budget: BudgetDisk, Limit: float64(d.had), Measured: float64(total)}
 	}
 	return nil
 }
@@ -178,7 +221,7 @@ func keepFree(total uint64) int64 { return int64(min(total/20, 1<<30)) }
 // readSpace asks the file systems of the folders; a folder that cannot be asked is left out. It can block for as long
 // as the file system does.
 func readSpace(paths []string) space {
-	sp := space{room: math.MaxInt64, inodes: -1}
+	sp := space{free: math.MaxInt64, room: math.MaxInt64, inodes: -1}
 	var last disk.UsageStat
 	for _, path := range paths {
 		u, err := disk.Usage(path)
@@ -186,7 +229,8 @@ func readSpace(paths []string) space {
 			continue
 		}
 		sp.blind = sp.blind || !countsWrites(path)
-		sp.room = min(sp.room, int64(min(u.Free, math.MaxInt64))-keepFree(u.Total))
+		free := int64(min(u.Free, math.MaxInt64))
+		sp.free, sp.room = min(sp.free, free), min(sp.room, free-keepFree(u.Total))
 		same := u.Total == last.Total && u.Free == last.Free && u.InodesFree == last.InodesFree
 		if u.InodesTotal > 0 && !same {
 			sp.inodes = max(sp.inodes, 0) + int64(u.InodesFree)

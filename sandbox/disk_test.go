@@ -189,7 +189,7 @@ func TestDiskNeverBlind(t *testing.T) {
 		if over >= 0 && s.at.After(now.Add(took)) && !d.lookDue(limit, s) {
 			rt.Fatalf("%d bytes over and no look", over)
 		}
-		if wait := d.wait(limit, s); wait < pollMin || wait > pollMax {
+		if wait := d.wait(limit, s); wait < writeMin || wait > pollMax {
 			rt.Fatalf("wait %v", wait)
 		}
 	})

@@ -49,6 +49,7 @@ type Instance struct {
 	scopeWhy string
 	breach   *Breach
 	frozen   bool
+	held     bool // stopped by the watchdog for a moment
 	exit     Exit
 	started  bool
 	done     chan struct{}
@@ -101,6 +102,9 @@ func (in *Instance) setFrozen(frozen bool) error {
 	change := in.proc.thaw
 	if frozen {
 		change = in.proc.freeze
+	}
+	if in.held && !frozen {
+		change = func() error { return nil } // the watchdog lets it go on
 	}
 	if err := change(); err != nil {
 		return fmt.Errorf("freeze or thaw the app: %w", err)
@@ -168,7 +172,7 @@ func (in *Instance) Exit() Exit {
 	return in.exit
 }
 
-// pid, budget, diskPaths and breached are what the watchdog needs.
+// pid, budget, diskPaths, breached and hold are what the watchdog needs.
 func (in *Instance) pid() int            { return in.proc.pid }
 func (in *Instance) budget() Budget      { return *in.limits.Load() }
 func (in *Instance) diskPaths() []string { return in.spec.writtenFolders() }
@@ -180,6 +184,21 @@ func (in *Instance) breached(b Breach) {
 	}
 	in.mu.Unlock()
 	_ = in.proc.kill()
+}
+
+// hold stops the process while its disk use is counted. Whoever freezes or thaws it meanwhile has the last word
+// afterwards. Where a process cannot be stopped it runs on, as the watchdog says that it may.
+func (in *Instance) hold(stop bool) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.held = stop
+	switch {
+	case in.frozen: // it is stopped already
+	case stop:
+		_ = in.proc.freeze()
+	default:
+		_ = in.proc.thaw()
+	}
 }
 
 // spawn starts the process and the goroutines that drain its output.

@@ -10,13 +10,14 @@ import (
 )
 
 // watched is one instance as the watchdog sees it. The methods are called from the watchdog's goroutines and must be
-// safe for concurrent use; the watchdog holds no lock meanwhile. pid, budget and diskPaths must return at once; breached
-// may take its time.
+// safe for concurrent use; the watchdog holds no lock meanwhile. pid, budget, diskPaths and hold must return at once;
+// breached may take its time.
 type watched interface {
 	pid() int
 	budget() Budget      // the budget now; asked again for each sample, so that a change needs no notice
 	diskPaths() []string // the folders whose blocks count: data, runtime, log
 	breached(b Breach)   // called at most once per add; the instance ends its whole group and keeps b
+	hold(stop bool)      // stops the process from running, and lets it go on; it can fail, and the app runs on then
 }
 
 // watchdog holds every instance to its budget. One goroutine reads all processes, each as often as its headroom
@@ -40,8 +41,7 @@ type watchdog struct {
 	calls   sync.WaitGroup // running breached callbacks
 }
 
-// target is one instance under watch. Its fields are guarded by watchdog.mu; its sampler is used by the sampling
-// goroutine only, under that lock.
+// target is one instance under watch. Its fields are guarded by watchdog.mu; its sampler is used under that lock only.
 type target struct {
 	in      watched
 	pid     int
@@ -141,11 +141,18 @@ func (w *watchdog) close() {
 	w.cancel()
 	w.loops.Wait()
 	w.calls.Wait()
+	var held []*target
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	for pid, t := range w.targets {
+		if t.disk.held {
+			held = append(held, t)
+		}
 		t.release()
 		delete(w.targets, pid)
+	}
+	w.mu.Unlock()
+	for _, t := range held { // the walk that it waited for will not come
+		t.in.hold(false)
 	}
 }
 
@@ -196,10 +203,11 @@ func (w *watchdog) sampleDue() time.Duration {
 	for _, t := range w.batch {
 		b := t.in.budget().WithDefaults() // not under our lock: the instance may hold its own while it calls us
 		w.mu.Lock()
-		if t.active() {
-			w.sampleOne(t, b)
-		}
+		stop := t.active() && w.sampleOne(t, b)
 		w.mu.Unlock()
+		if stop {
+			w.stop(t, b.DiskBytes)
+		}
 	}
 
 	w.mu.Lock()
@@ -232,25 +240,33 @@ func (w *watchdog) rest(pid int, rests bool) {
 	}
 }
 
-// sampleOne reads one process, updates its figures and acts on them.
-func (w *watchdog) sampleOne(t *target, b Budget) {
+// sampleOne reads one process, updates its figures and acts on them. It says whether the process must be stopped until
+// its folders are counted.
+func (w *watchdog) sampleOne(t *target, b Budget) (stop bool) {
 	s, err := t.sampler.sample()
 	if err != nil {
 		if !errors.Is(err, errGone) {
 			w.log.Warn("cannot read a running app; its budgets are not held", "pid", t.pid, "error", err)
 		}
 		t.release()
-		return
+		if t.disk.held {
+			w.enqueue(t) // there it is let go
+		}
+		return false
 	}
 	wait, breach := t.judge(s, b, w.cores)
 	if breach != nil {
 		w.tell(t, *breach)
-		return
+		return false
 	}
 	t.wait, t.due = wait, s.at.Add(wait)
+	if t.disk.holdDue(b.DiskBytes, s) {
+		return true
+	}
 	if t.disk.lookDue(b.DiskBytes, s) {
 		w.enqueue(t)
 	}
+	return false
 }
 
 // judge takes a new sample into the figures, and says what it broke or how soon the next one is needed.
@@ -313,83 +329,4 @@ func (w *watchdog) tell(t *target, b Breach) {
 	t.told = true
 	w.log.Info("over budget", "pid", t.pid, "budget", b.Budget, "limit", b.Limit, "measured", b.Measured)
 	w.calls.Go(func() { t.in.breached(b) })
-}
-
-// enqueue asks for a walk of the app's folders, unless one is waiting or running.
-func (w *watchdog) enqueue(t *target) {
-	if t.disk.walking {
-		return
-	}
-	t.disk.walking = true
-	w.queue = append(w.queue, t)
-	signal(w.queued)
-}
-
-func (w *watchdog) walkLoop() {
-	for {
-		w.mu.Lock()
-		var t *target
-		if len(w.queue) > 0 {
-			t, w.queue = w.queue[0], w.queue[1:]
-		}
-		w.mu.Unlock()
-		if t != nil {
-			w.walkOne(t)
-		}
-		if t == nil || w.ctx.Err() != nil {
-			select {
-			case <-w.ctx.Done():
-				return
-			case <-w.queued:
-			}
-		}
-	}
-}
-
-// walkOne looks at one app's file system and, if that calls for it, walks its folders.
-func (w *watchdog) walkOne(t *target) {
-	w.mu.Lock()
-	if t.gone || t.told {
-		t.disk.walking = false
-		w.mu.Unlock()
-		return
-	}
-	// What is written while we look may be missed, so growth counts from before it.
-	before := t.last
-	w.mu.Unlock()
-
-	paths, limit := t.in.diskPaths(), t.in.budget().WithDefaults().DiskBytes
-	sp := readSpace(paths)
-	began := time.Now()
-
-	w.mu.Lock()
-	walk := t.disk.looked(sp, limit, before, began)
-	w.mu.Unlock()
-	var total int64
-	var err error
-	if walk {
-		total, err = diskUse(w.ctx, t.pid, paths, limit)
-	}
-	ended := time.Now()
-
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	t.disk.walking = false
-	if w.ctx.Err() != nil || t.gone {
-		return
-	}
-	if err != nil {
-		w.log.Warn("part of an app's folders cannot be counted", "pid", t.pid, "error", err)
-	}
-	var breach *Breach
-	if walk {
-		breach = t.disk.walked(total, sp, limit, before, ended.Sub(began), ended)
-		t.usage.DiskBytes = total
-	}
-	if breach != nil {
-		w.tell(t, *breach)
-		return
-	}
-	t.due = time.Time{} // the new headroom decides when to sample next
-	signal(w.changed)
 }

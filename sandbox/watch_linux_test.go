@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,6 +27,7 @@ type instance struct {
 	out   *bufio.Reader
 	paths []string
 	ended chan Breach
+	holds atomic.Int64 // how often it was stopped to be counted
 
 	mu    sync.Mutex
 	limit Budget
@@ -44,6 +46,15 @@ func (i *instance) setBudget(b Budget) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.limit = b
+}
+
+func (i *instance) hold(stop bool) {
+	sig := unix.SIGCONT
+	if stop {
+		sig = unix.SIGSTOP
+		i.holds.Add(1)
+	}
+	_ = i.cmd.Process.Signal(sig)
 }
 
 func (i *instance) breached(b Breach) {

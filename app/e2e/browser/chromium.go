@@ -202,7 +202,8 @@ func (c *chromium) navigate(ctx context.Context, id, url string) error {
 	if err := c.wire.call(ctx, session, "Page.navigate", map[string]any{"url": url}, &went); err != nil {
 		return err
 	}
-	if went.ErrorText != "" {
+	// A page that replaces itself while it loads counts as aborted here, though the other one is on its way.
+	if went.ErrorText != "" && went.ErrorText != "net::ERR_ABORTED" {
 		return errors.New(went.ErrorText)
 	}
 	return untilLoaded(ctx, c, id)
