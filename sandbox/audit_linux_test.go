@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,6 +33,13 @@ func (r *reports) count(what string) int64 {
 	return r.all[what]
 }
 
+// String is all of them; the app may go on to report.
+func (r *reports) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return fmt.Sprint(r.all)
+}
+
 func (r *reports) wait(t *testing.T, in *Instance, what ...string) {
 	t.Helper()
 	for _, w := range what {
@@ -41,7 +49,7 @@ func (r *reports) wait(t *testing.T, in *Instance, what ...string) {
 			}
 			select {
 			case <-in.Done():
-				t.Fatalf("ended before it reported %s: %+v\n%v", w, in.Exit(), r.all)
+				t.Fatalf("ended before it reported %s: %+v\n%v", w, in.Exit(), r)
 			default:
 			}
 			return false
@@ -136,7 +144,7 @@ export default {
 	if told.count(AuditEnded+" refused") > 0 && !strings.Contains(in.output.text(), "closed the pipe") {
 		t.Errorf("the app's log does not say so: %s", in.output.text())
 	}
-	t.Logf("told: %v; log: %s", told.all, in.output.text())
+	t.Logf("told: %v; log: %s", &told, in.output.text())
 }
 
 // A flood costs the app, which waits for the host, and the host close to nothing: its processor time is a small part
@@ -164,7 +172,7 @@ export default {
 		t.Fatal(err)
 	}
 	told.wait(t, in, "env refused", AuditDropped+" refused")
-	t.Logf("%s checks; the host spent %s, the app %s; told %v", turns, spent, usage, told.all)
+	t.Logf("%s checks; the host spent %s, the app %s; told %v", turns, spent, usage, &told)
 	if spent > 400*time.Millisecond {
 		t.Errorf("the host spent %s of processor time on a second and a half of flood", spent)
 	}

@@ -12,9 +12,9 @@ import (
 )
 
 // From the start to the app's first word, behind both walls, and for plain Deno with the same flags and entry module.
-// Measured with two quiet cores (three times 60 launches): 1.18 times plain Deno with everything, 1.11 without a view of
-// its own; 1.29 when no launcher stands by, which pays for a fork without vfork (a user namespace needs it in Go, 0.8 ms)
-// and for a network namespace (0.3 ms) while the app waits.
+// Measured on two cores that others used too, 60 launches each: 1.11 to 1.24 times plain Deno with everything, on quiet
+// ones 1.15 to 1.21. When no launcher stands by an app waits for a fork without vfork (a user namespace needs it in Go,
+// 0.8 ms) and for a network namespace (0.3 ms) besides.
 func BenchmarkLaunch(b *testing.B) {
 	sup := supervisorForTest(b)
 	spec := specForTest(b, `export default { fetch: () => new Response("ok") };`)
@@ -76,7 +76,7 @@ func BenchmarkLaunch(b *testing.B) {
 		}
 		for b.Loop() {
 			b.StopTimer()
-			if err := spec.makeFolders(paths); err != nil {
+			if err := spec.makeFolders(paths, ""); err != nil {
 				b.Fatal(err)
 			}
 			b.StartTimer()

@@ -95,7 +95,7 @@ func behindKernelWall(t *testing.T, o Options, spec Spec, config map[string]any,
 	if err := os.MkdirAll(paths.Entry.Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := spec.makeFolders(paths); err != nil {
+	if err := spec.makeFolders(paths, ""); err != nil {
 		t.Fatal(err)
 	}
 	command, err := Plan(o, spec, paths)

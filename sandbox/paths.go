@@ -11,6 +11,9 @@ import (
 // maxSocketPath is what fits into a Unix socket address: 108 bytes with the ending zero on Linux.
 const maxSocketPath = 107
 
+// socketsName is the name of the folder of an instance's own sockets. It is short because their paths must be.
+const socketsName = "s"
+
 // Paths are the places of one instance that the supervisor chooses.
 type Paths struct {
 	Entry      entry.Files
@@ -26,7 +29,7 @@ type Paths struct {
 // PathsOf is where an instance of s has its sockets. node says whether the app may listen with node:http.
 func PathsOf(o Options, s Spec, node bool) (Paths, error) {
 	p := Paths{Entry: entry.At(o.EntryDir), Dir: filepath.Join(o.SocketDir, s.ID)}
-	p.Sockets = filepath.Join(p.Dir, "s")
+	p.Sockets = filepath.Join(p.Dir, socketsName)
 	p.Socket = filepath.Join(p.Sockets, "app.sock")
 	if node {
 		p.NodeSocket = filepath.Join(p.Sockets, "node.sock")

@@ -158,7 +158,7 @@ func TestConnectLeadsToTheProxy(t *testing.T) {
 		if err := os.MkdirAll(paths.Entry.Dir, 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := spec.makeFolders(paths); err != nil {
+		if err := spec.makeFolders(paths, ""); err != nil {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()

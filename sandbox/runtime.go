@@ -175,7 +175,12 @@ func mentions(path string, texts [][]byte) (bool, error) {
 		return false, err
 	}
 	defer func() { _ = f.Close() }()
-	const window = 256 << 10
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
+	}
+	// The memory is new each time: for a small module most of it would be touched for nothing.
+	window := int(min(max(info.Size()+1, 64), 256<<10))
 	buf := make([]byte, 0, window+32)
 	for {
 		n, err := io.ReadFull(f, buf[len(buf):window])

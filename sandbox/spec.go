@@ -70,7 +70,7 @@ type Options struct {
 	Deno          string // the runtime's executable
 	RuntimeSHA256 string // what Deno's file must hash to, hexadecimal; "" does not check
 	Launcher      string // paddock-launch
-	SocketDir     string // made 0700; instance sockets live in SocketDir/ID
+	SocketDir     string // made 0700; instance sockets live in SocketDir/ID, and folders made ahead beside it in SocketDir-ahead
 	EntryDir      string // the entry module is kept in EntryDir/SHA256
 
 	Egress    egress.Options                          // template: Resolve, Resolver, RootCAs, Limits, Now; the rest is set per instance

@@ -70,8 +70,9 @@ func (s *Supervisor) next() (*standby, error) {
 	return s.newStandby()
 }
 
-// refill makes a standby unless there is one. Without one the next start takes a little longer, and no more.
+// refill makes a standby and a spare folder unless there are. Without them the next start takes a little longer, and no more.
 func (s *Supervisor) refill() {
+	s.refillSpare()
 	s.mu.Lock()
 	wanted := s.ahead == nil && !s.closed
 	s.mu.Unlock()

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"os"
 	"syscall"
 	"testing"
 	"time"
@@ -60,6 +61,9 @@ func TestStandby(t *testing.T) {
 		if time.Now().After(deadline) {
 			t.Fatal("a process still stands by after Close")
 		}
+	}
+	if _, err := os.Stat(sparesOf(sup.options.SocketDir)); !os.IsNotExist(err) {
+		t.Errorf("a folder made ahead is there after Close: %v", err)
 	}
 	if err := sup.Warm(t.Context()); err != nil {
 		t.Errorf("warming a closed supervisor: %v", err)

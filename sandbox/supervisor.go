@@ -44,6 +44,7 @@ type Supervisor struct {
 	mu        sync.Mutex
 	instances map[string]*Instance // nil while starting
 	ahead     *standby             // nil while there is none
+	spare     string               // an instance's folder made ahead; "" while there is none
 	closed    bool
 }
 
@@ -58,6 +59,7 @@ func New(o Options) (*Supervisor, error) {
 	if err := ownFolder(o.SocketDir); err != nil {
 		return nil, err
 	}
+	removeSpares(o.SocketDir)
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Supervisor{
 		options: o, log: o.Logger, dog: newWatchdog(o.Logger), starts: make(chan func()),
@@ -224,7 +226,7 @@ func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error)
 	if _, err := entry.Install(s.options.EntryDir); err != nil {
 		return nil, err
 	}
-	if err := spec.makeFolders(paths); err != nil {
+	if err := spec.makeFolders(paths, s.takeSpare()); err != nil {
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 			return nil, &StartError{Reason: StartNoSpace, Err: err}
 		}
@@ -313,14 +315,18 @@ func (s Spec) checkDisk() error {
 // writtenFolders are those that count in the disk budget.
 func (s Spec) writtenFolders() []string { return []string{s.DataDir, s.RuntimeDir, s.LogDir} }
 
-// makeFolders makes what Deno and the proxy expect and removes what an earlier instance left in them.
-func (s Spec) makeFolders(p Paths) error {
+// makeFolders makes what Deno and the proxy expect and removes what an earlier instance left in them. spare becomes the
+// instance's own folder; "" has that made as well.
+func (s Spec) makeFolders(p Paths, spare string) error {
 	temporary := filepath.Join(s.RuntimeDir, "tmp")
 	if err := clearFolder(temporary); err != nil {
 		return fmt.Errorf("empty the app's temporary folder: %w", err)
 	}
 	if err := os.RemoveAll(p.Dir); err != nil { // stale sockets: Deno does not listen on an existing one
 		return fmt.Errorf("remove old sockets: %w", err)
+	}
+	if spare != "" {
+		_ = os.Rename(spare, p.Dir) // where that fails they are made here
 	}
 	folders := []string{s.DataDir, s.RuntimeDir, temporary, filepath.Join(s.RuntimeDir, "deno"), s.LogDir, p.Dir, p.Sockets}
 	if p.Proxy != "" {
@@ -373,6 +379,7 @@ func (s *Supervisor) Close() error {
 		in.end(HostClosed)
 	}
 	s.reapers.Wait()
+	removeSpares(s.options.SocketDir)
 	if s.ahead != nil { // nobody makes or takes one any more
 		s.ahead.discard()
 	}

@@ -12,6 +12,7 @@ import (
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -96,8 +97,9 @@ func same(path string, text []byte) bool {
 		return false
 	}
 	defer func() { _ = f.Close() }()
-	have, err := io.ReadAll(io.LimitReader(f, int64(len(text))+1))
-	return err == nil && bytes.Equal(have, text)
+	have := make([]byte, len(text)+1)
+	n, err := io.ReadFull(f, have)
+	return errors.Is(err, io.ErrUnexpectedEOF) && bytes.Equal(have[:n], text)
 }
 
 // write replaces path by a new file in one step, so that no Deno ever reads half a module.
