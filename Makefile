@@ -24,8 +24,9 @@ CGO := CGO_ENABLED=1
 
 # Packages that start goroutines or timers; arch_test.go says when one is missing. The one that takes longest is first.
 RACE_PKGS = ./sandbox ./app ./app/bundle ./app/cli ./app/control ./app/control/server ./app/e2e/browser ./app/gateway ./app/gateway/loadtest ./sandbox/egress ./store
-# Of these, tests of one long computation (scrypt at minisign's own price): they run without the detector, in test-logic.
-NOT_UNDER_RACE = ^TestEncryptedKey$$
+# Of these, tests that run without the detector, which would find nothing more in them: one long computation (scrypt at
+# minisign's own price, in test-logic), and browsers that need both processors for themselves (in test-browsers).
+NOT_UNDER_RACE = ^(TestEncryptedKey|TestMatrix|TestShell)$$
 # Packages whose tests use only what the test cache sees: their own files and environment, and the test program. Their
 # result is remembered until one of these changes. All others use real apps, browsers, walls and programs in bin/, and run
 # each time.
@@ -98,8 +99,8 @@ VETTED := -vet=off
 # No display, session bus or state of the person who runs the tests: tests that need one start their own.
 ALONE := env -u DISPLAY -u WAYLAND_DISPLAY -u DBUS_SESSION_BUS_ADDRESS -u PADDOCK_HOME -u PADDOCK_LIBEXEC
 
-.PHONY: test test-logic test-race test-gui test-pure test-e2e
-test: setup programs $(GOTESTSUM) lint-pure test-logic test-race desktop-programs $(TOOLS)/serve-examples test-gui test-pure test-e2e ## set up, build, run every test
+.PHONY: test test-logic test-race test-gui test-pure test-browsers test-e2e
+test: setup programs $(GOTESTSUM) lint-pure test-logic test-race desktop-programs $(TOOLS)/serve-examples test-gui test-pure test-browsers test-e2e ## set up, build, run every test
 	@echo 'make test: every step passed'
 
 test-logic: $(GOTESTSUM)
@@ -112,7 +113,7 @@ test-logic: $(GOTESTSUM)
 # many programs, and insist that no goroutine is left at the end: they need not wait.
 test-race: $(GOTESTSUM)
 	@echo '== packages with goroutines, under the race detector'
-	@$(ALONE) $(CGO) GORACE=atexit_sleep_ms=0 $(GO_TEST) $(VETTED) -count=1 -p 3 -race $(filter-out $(LOGIC_PKGS),$(RACE_PKGS))
+	@$(ALONE) $(CGO) GORACE=atexit_sleep_ms=0 $(GO_TEST) $(VETTED) -count=1 -p 3 -race -skip '$(NOT_UNDER_RACE)' $(filter-out $(LOGIC_PKGS),$(RACE_PKGS))
 
 test-gui: $(GOTESTSUM)
 	@echo '== tray and windows on a virtual display'
@@ -124,6 +125,10 @@ test-pure: $(GOTESTSUM)
 	@echo '== tests that need neither a C compiler nor a display'
 	@pkgs=$$(go list -e ./... | sed 's|^paddock|.|' | grep -vxF -f <(printf '%s\n' $(RACE_PKGS) $(LOGIC_PKGS) $(GUI_PKGS) $(E2E_PKGS))); \
 	$(ALONE) $(PURE) $(GO_TEST) $(VETTED) -count=1 -p 3 $$pkgs
+
+test-browsers: $(GOTESTSUM)
+	@echo '== the front door, attacked from pages in Chromium and Firefox'
+	@$(ALONE) $(PURE) $(GO_TEST) $(VETTED) -count=1 -run '$(NOT_UNDER_RACE)' ./app/gateway
 
 test-e2e: $(GOTESTSUM) deb-tools
 	@echo '== end to end: programs, apps, browser, installer'

@@ -68,7 +68,12 @@ const tries = {
   "http, streamed": () => got(http.get("http://plain.example.com/slow")),
   "http, another port": () => got(http.get("http://plain.example.com:8080/")),
   "http, upgrade": () => new Promise((ok, no) => http.get("http://plain.example.com/ws", { headers: { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Key": "x" } })
-    .on("upgrade", (r, socket, head) => { socket.destroy(); ok(r.statusCode + " " + head); }).on("error", no)),
+    .on("upgrade", (r, socket, head) => {
+      let text = "";
+      const more = (piece) => { text += piece; if (text.endsWith("by socket")) { socket.destroy(); ok(r.statusCode + " " + text); } };
+      socket.on("data", more).on("close", () => no(new Error("it closed after " + text)));
+      more(head);
+    }).on("error", no)),
   "https.get": () => got(https.get("https://example.com/s")),
   "https.request by name": () => { const r = secureRequest({ hostname: "example.com", path: "/n", method: "POST" }); r.end("body"); return got(r); },
   "https, own agent": () => got(https.get("https://example.com/", { agent: new https.Agent({ keepAlive: true, rejectUnauthorized: false }) })),

@@ -103,11 +103,9 @@ func TestPages(t *testing.T) {
 
 			must[okay](m, "uninstall", id)
 			if err := tab.Navigate(o.Origin + "/"); err != nil {
-				t.Fatal(err)
+				t.Log("cut short by the tab, which goes there by itself:", err)
 			}
-			if got := browser.Eval[string](tab, "document.title + ' ' + document.cookie"); !strings.Contains(got, "removed") {
-				t.Errorf("after the end the page is %q", got)
-			}
+			tab.Until("the page says that the app was removed", "document.title.includes('removed')")
 			if all := b.Cookies(t); len(all) > 0 {
 				t.Errorf("cookies left: %+v", all)
 			}

@@ -8,15 +8,21 @@ const app = $("app");
 const search = $<HTMLInputElement>("search");
 let showTrash = false;
 let asked = 0; // number of the latest list asked for: answers may come out of order
+let newest = Promise.resolve(); // that list drawn
 
 const editor = new Editor(() => void refresh(), (tag) => toggleTag(tag));
 const list = new List((id) => void open(id), (tag) => toggleTag(tag));
 
-async function refresh(): Promise<void> {
+/** Draws the list anew. Of several at once only the newest draws, and the others end with it. */
+function refresh(): Promise<void> {
+  return newest = draw(++asked);
+}
+
+async function draw(turn: number): Promise<void> {
   const query = search.value.trim();
-  const turn = ++asked;
   const notes = await server.list(query, showTrash);
-  if (turn === asked) list.draw(notes, editor.note?.id ?? "", query, showTrash);
+  if (turn !== asked) return newest;
+  list.draw(notes, editor.note?.id ?? "", query, showTrash);
 }
 
 /** Runs what a click or key asked for, and says so when it fails. */
