@@ -47,6 +47,7 @@ type diskState struct {
 	ended    time.Time     // when it ended
 
 	madeFree int64         // free inodes of the file system at the last walk; negative where it has no such number
+	seen     int64         // sample.written at the last sample
 	made     int64         // entries that the file system says were made between the last walk and madeAt
 	madeAt   time.Duration // system time of the process when made was read
 
@@ -161,6 +162,8 @@ func (d *diskState) wait(limit int64, s sample) time.Duration {
 	if left <= 0 {
 		left += limit / overdraft
 	}
+	soon := writeWait(left, s.written != d.seen)
+	d.seen = s.written
 	// When the free space must be read again is another question than how soon it can be used up: with a step of
 	// some MiB in place of the room every app would be sampled a hundred times a second.
 	room := d.spaceLeft(s)
@@ -171,9 +174,9 @@ func (d *diskState) wait(limit int64, s sample) time.Duration {
 	case d.walking && d.blind:
 		return pollMax // the end of the look wakes the sampler
 	case d.walking:
-		return writeWait(left) // who crosses the limit meanwhile is stopped
+		return soon // who crosses the limit meanwhile is stopped
 	}
-	return min(writeWait(left), headroomWait(room))
+	return min(soon, headroomWait(room))
 }
 
 // looked takes in a reading of the file system, and says whether a walk must follow.

@@ -174,6 +174,72 @@ func TestFreeSpaceGuard(t *testing.T) {
 	}
 }
 
+// Processor time of any kind leads to a look at the free space where bytes are not counted: system time in ticks would
+// let a slow writer fill the file system unseen.
+func TestFreeSpaceBlind(t *testing.T) {
+	const limit = 100 * mb
+	sp := space{free: 20 * mb, room: 5 * mb, inodes: 1000, blind: true}
+	d, now := walkedState(t, 10*mb, limit, sp, 0)
+	s := sample{at: now.Add(2 * walkPause), cpu: time.Millisecond}
+	if !d.lookDue(limit, s) {
+		t.Error("not looked at")
+	}
+	s.cpu = 0
+	if d.lookDue(limit, s) {
+		t.Error("an idle app is looked at")
+	}
+}
+
+// Who fills the file system to the last byte between two looks cannot grow any more, and is ended all the same.
+func TestFreeSpaceFilledAtOnce(t *testing.T) {
+	const limit = 100 * mb
+	none := space{room: -50 * mb, inodes: -1}
+	for grown, want := range map[int64]bool{0: false, 20 * mb: true} {
+		d, now := walkedState(t, 30*mb, limit, space{free: 55 * mb, room: 5 * mb, inodes: -1}, 0)
+		s := sample{at: now.Add(time.Hour), written: 20 * mb}
+		if !d.looked(none, limit, s, s.at) {
+			t.Error("not walked")
+		}
+		if breach := d.walked(30*mb+grown, none, limit, s, 0, s.at); (breach != nil) != want {
+			t.Errorf("grown by %d: breach %+v", grown, breach)
+		}
+	}
+}
+
+// Only counted bytes stop an app, and a stopped one is always looked at.
+func TestDiskHold(t *testing.T) {
+	const limit = 100 * mb
+	d, now := walkedState(t, 90*mb, limit, roomy, time.Second)
+	s := sample{at: now.Add(time.Millisecond), sys: time.Hour}
+	if d.holdDue(limit, s) {
+		t.Error("stopped for system time")
+	}
+	s.sys, s.written = 0, 5*mb
+	if d.holdDue(limit, s) {
+		t.Error("stopped below the limit")
+	}
+	s.written = 13 * mb
+	if !d.holdDue(limit, s) {
+		t.Error("not stopped above the limit")
+	}
+	d.held = true
+	if d.holdDue(limit, s) {
+		t.Error("stopped twice")
+	}
+	if d.lookDue(limit, s) {
+		t.Error("walks may take all of the time")
+	}
+	s.at = now.Add(2 * time.Second)
+	if !d.lookDue(limit, s) {
+		t.Error("not looked at")
+	}
+	s.written = 0
+	s.at = now
+	if !d.lookDue(limit, s) {
+		t.Error("one that was stopped while a look ran is forgotten")
+	}
+}
+
 // An app that could be over its limit by more than the overdraft is never left unwatched for longer than a walk takes.
 func TestDiskNeverBlind(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

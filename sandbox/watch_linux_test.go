@@ -212,6 +212,9 @@ func TestWatchdogSparesSparse(t *testing.T) {
 			t.Fatalf("the child says %q, %v", line, err)
 		}
 	}
+	if countsWrites(i.paths[0]) && i.holds.Load() == 0 { // 1000 MB were sent to storage, within a limit of 32
+		t.Error("it was never stopped to be counted")
+	}
 	until(t, "a walk that sees the megabyte", func() bool {
 		u := w.usage(i.pid())
 		return u.DiskBytes >= mb && u.DiskBytes < 8*mb
