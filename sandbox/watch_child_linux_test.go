@@ -109,6 +109,14 @@ func misbehave(mode, dir string) error {
 				return err
 			}
 		}
+		for range 200 { // these count as sent to storage each time
+			if err := f.Truncate(0); err != nil {
+				return err
+			}
+			if _, err := f.WriteAt(block, 0); err != nil {
+				return err
+			}
+		}
 		fmt.Println("done")
 		_, err = io.Copy(io.Discard, os.Stdin)
 		return err
