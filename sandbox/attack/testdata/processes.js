@@ -175,7 +175,7 @@ export default {
   "process: another app's memory": (w) => {
     const buffer = new Uint8Array(8);
     const maps = Deno.readTextFileSync(`/proc/${w.neighbour.pid}/maps`);
-    const address = "0x" + maps.slice(0, maps.indexOf("-"));
+    const address = "0x" + /^([0-9a-f]+)-[0-9a-f]+ r/m.exec(maps)[1]; // the first piece may be one that nobody can read
     return must(call("process_vm_readv", w.neighbour.pid, vector(addressOf(buffer), 8), 1, vector(address, 8), 1, 0) >= 0);
   },
   "process: take a descriptor": (w) => call("pidfd_getfd", call("pidfd_open", w.victim, 0), 1, 0),
