@@ -161,6 +161,7 @@ const (
 func TestShell(t *testing.T) {
 	for _, kind := range browser.Kinds {
 		t.Run(string(kind), func(t *testing.T) {
+			t.Parallel()
 			s := newStage(t, kind)
 			for _, part := range []struct {
 				name string
@@ -495,6 +496,7 @@ func (s *stage) grants(t *testing.T) {
 	}
 
 	// Gone away, revoked, gone back.
+	browser.Eval[bool](app, "(window.old = 1, true)")
 	s.grant("browser:eval")
 	app = fresh()
 	browser.Eval[bool](app, "(window.old = 1, true)")
