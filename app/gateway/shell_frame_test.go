@@ -542,8 +542,10 @@ func (s *stage) bar(t *testing.T) {
 	s.r.back.mu.Lock()
 	s.r.back.state = nil
 	s.r.back.mu.Unlock()
-	f.Click("button.first")
-	s.frame(tab, "/page?x=4")
+	await(s.t, "the app's page comes when its button is pressed", func() bool {
+		f := tab.Frame(s.app + "/page?x=4")
+		return f.Try("window.ran") == "1" || f.Try("document.querySelector('button.first').click()") == ""
+	})
 	s.r.back.mu.Lock()
 	defer s.r.back.mu.Unlock()
 	if !slices.Contains(s.r.back.acts, "i1 restart") {

@@ -94,9 +94,14 @@ func Program(t testing.TB, kind Kind) string {
 	return ""
 }
 
+// versions names the variable in which the Makefile says which browsers and which kernel there are. Nothing is done with
+// it but to read it: a result that Go's test cache remembers is then one of these very versions.
+const versions = "PADDOCK_TEST_MACHINE"
+
 // Start starts a browser that ends with the test.
 func Start(t testing.TB, kind Kind, options Options) *Browser {
 	t.Helper()
+	_ = os.Getenv(versions)
 	folder, err := os.MkdirTemp("", "paddock-browser")
 	if err != nil {
 		t.Fatal(err)
