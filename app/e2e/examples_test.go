@@ -165,7 +165,8 @@ func TestExamples(t *testing.T) {
 	until("#items shows A real article", `(() => {
 		if ((document.querySelector("#items")?.innerText ?? "").includes("A real article")) return true;
 		const button = document.querySelector("#refresh");
-		if (button && !button.disabled) button.click();
+		const idle = button && !button.classList.contains("busy") && document.querySelector("#feeds .source");
+		if (idle && Date.now() - (window.pressed ?? 0) > 2000) { window.pressed = Date.now(); button.click(); }
 		return false; })()`)
 	try(`(() => { [...document.querySelectorAll("#items *")].filter(e => e.textContent.includes("A real article")).at(-1).closest("button, a, li").click(); return true; })()`)
 	shows("#article", "Hello")
