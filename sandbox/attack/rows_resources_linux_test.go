@@ -18,11 +18,7 @@ func resourceRows() []row {
 		group(row{origin: "issue 3: inodes", alone: true, busy: true, seconds: 25, open: denoOpen(resource)}, "disk: empty files"),
 		group(row{origin: "issue 3: socket flood", alone: true, busy: true, grants: some, seconds: 25, open: denoOpen(resource)},
 			"handles: connections to the proxy"),
-		// Without walls the watchdog still counts: now and then it ends the flood before the app can say that it worked.
-		group(row{
-			origin: "issue 3: thread flood", alone: true, busy: true, seconds: 25,
-			optional: "the watchdog ended the flood of the control run before its app could answer",
-		}, "threads: by native code"),
+		group(row{origin: "issue 3: thread flood", alone: true, busy: true, seconds: 25}, "threads: by native code"),
 		group(row{origin: "issue 3: system information", alone: true, busy: true, seconds: 25}, "sys: a heap snapshot outside"),
 		group(row{origin: like.origin, alone: true, seconds: 25},
 			"memory: mmap", "memory: shared mmap of a memory file", "disk: fallocate"),
