@@ -40,7 +40,7 @@ func BenchmarkLaunch(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
 				c.sup.refill()
-				if !c.standby {
+				for i := 0; i < standbys && !c.standby; i++ {
 					ahead, err := c.sup.next()
 					if err != nil {
 						b.Fatal(err)

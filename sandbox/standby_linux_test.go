@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// standbyOf waits until a process stands by and returns its id.
+// standbyOf waits until all stand by that will, and returns the process id of the one that comes next.
 func standbyOf(t testing.TB, sup *Supervisor) (pid int) {
 	t.Helper()
-	waitFor(t, "a process to stand by", func() bool {
+	waitFor(t, "processes to stand by", func() bool {
 		sup.mu.Lock()
 		defer sup.mu.Unlock()
-		if sup.ahead != nil {
-			pid = sup.ahead.launcher.cmd.Process.Pid
+		if len(sup.ahead) == standbys {
+			pid = sup.ahead[0].launcher.cmd.Process.Pid
 		}
 		return pid != 0
 	})
@@ -28,6 +28,9 @@ func TestStandby(t *testing.T) {
 		t.Fatal(err)
 	}
 	pid := standbyOf(t, sup)
+	sup.mu.Lock()
+	second := sup.ahead[1].launcher.cmd.Process.Pid
+	sup.mu.Unlock()
 	spec := specForTest(t, `export default { fetch: () => new Response("ok") };`)
 	in := launchForTest(t, sup, spec)
 	if in.PID() != pid {
@@ -38,13 +41,16 @@ func TestStandby(t *testing.T) {
 	}
 
 	dead := standbyOf(t, sup)
+	if dead != second {
+		t.Errorf("%d comes next, and %d has stood by for longer", dead, second)
+	}
 	if err := syscall.Kill(dead, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	waitFor(t, "its end", func() bool {
 		sup.mu.Lock()
 		defer sup.mu.Unlock()
-		return !sup.ahead.launcher.alive()
+		return !sup.ahead[0].launcher.alive()
 	})
 	again := specForTest(t, `export default { fetch: () => new Response("ok") };`)
 	again.ID = "other"

@@ -43,7 +43,7 @@ type Supervisor struct {
 
 	mu        sync.Mutex
 	instances map[string]*Instance // nil while starting
-	ahead     *standby             // nil while there is none
+	ahead     []*standby           // the oldest first; at most standbys
 	spare     string               // an instance's folder made ahead; "" while there is none
 	closed    bool
 }
@@ -380,8 +380,8 @@ func (s *Supervisor) Close() error {
 	}
 	s.reapers.Wait()
 	removeSpares(s.options.SocketDir)
-	if s.ahead != nil { // nobody makes or takes one any more
-		s.ahead.discard()
+	for _, b := range s.ahead { // nobody makes or takes one any more
+		b.discard()
 	}
 	s.dog.close()
 	close(s.starts)
