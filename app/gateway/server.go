@@ -98,13 +98,11 @@ func browserOf(r *http.Request) *browserConn {
 
 // Read is what the standard library reads requests with.
 func (b *browserConn) Read(p []byte) (n int, err error) {
-	pass := b.pass.Load()
-	if pass.takes(p) {
-		n, err = pass.fill(b.TCPConn, len(p))
+	if pass := b.pass.Load(); pass != nil && pass.takes(p) {
+		if n, err = pass.fill(b.TCPConn, len(p)); err == errUseless { //nolint:errorlint // never wrapped
+			n, err = b.TCPConn.Read(p)
+		}
 	} else {
-		err = errUseless
-	}
-	if err == errUseless { //nolint:errorlint // never wrapped
 		n, err = b.TCPConn.Read(p)
 	}
 	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && b.woken.CompareAndSwap(true, false) {
