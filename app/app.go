@@ -219,7 +219,7 @@ func (a *App) recover() error {
 	return nil
 }
 
-// sweep removes version folders that no record names: a crash came between unpacking and recording.
+// sweep removes versions that no record names: a crash came between unpacking and recording.
 func (a *App) sweep(known map[string]store.Install) error {
 	entries, err := os.ReadDir(a.appsDir())
 	if errors.Is(err, os.ErrNotExist) {
@@ -236,9 +236,9 @@ func (a *App) sweep(known map[string]store.Install) error {
 			}
 			continue
 		}
-		keep := map[string]bool{"data": true, "runtime": true, "log": true, versionDir(rec.VersionCode): true}
-		for _, v := range rec.Previous {
-			keep[versionDir(v.VersionCode)] = true
+		keep := map[string]bool{"data": true, "runtime": true, "log": true}
+		for _, v := range append([]store.Version{{VersionCode: rec.VersionCode}}, rec.Previous...) {
+			keep[versionDir(v.VersionCode)], keep[versionDir(v.VersionCode)+".paddock"] = true, true
 		}
 		inner, err := os.ReadDir(filepath.Join(a.appsDir(), e.Name()))
 		if err != nil {

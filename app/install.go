@@ -349,7 +349,7 @@ func (a *App) commit(ctx context.Context, s *stage, in control.Commit) (control.
 		if aside != "" {
 			err = errors.Join(err, bundle.RemoveTree(p.Code), os.Rename(aside, p.Code))
 		} else {
-			err = errors.Join(err, bundle.RemoveTree(p.Code))
+			err = errors.Join(err, bundle.RemoveTree(p.Code), bundle.RemoveTree(keptBundle(p)))
 		}
 		if !kept {
 			err = errors.Join(err, bundle.RemoveTree(a.installDir(rec.Install)))
@@ -357,9 +357,13 @@ func (a *App) commit(ctx context.Context, s *stage, in control.Commit) (control.
 		return err
 	}
 	if aside == "" {
-		if err := bundle.RemoveTree(p.Code); err != nil { // left from a version that was rolled back or uninstalled
+		// Left from a version that was rolled back or uninstalled.
+		if err := errors.Join(bundle.RemoveTree(p.Code), bundle.RemoveTree(keptBundle(p))); err != nil {
 			return control.InstallResult{}, fmt.Errorf("clear the version's folder: %w", err)
 		}
+	}
+	if err := s.bundle.KeepBundle(keptBundle(p)); err != nil {
+		return control.InstallResult{}, undo(err)
 	}
 	if err := s.bundle.Commit(p.Code); err != nil {
 		return control.InstallResult{}, undo(fmt.Errorf("move the new version into place: %w", err))
