@@ -41,6 +41,9 @@ type Source struct {
 	Data    string   // the app's data folder, in which nothing may change meanwhile
 	Exclude []string // path.Match patterns, of names in Data with slashes; one that fits a folder leaves out all in it
 	Key     []byte   // from MakeKey
+
+	// Fits is asked before anything is written whether so many bytes may be; nil: they may.
+	Fits func(bytes int64) error
 }
 
 // LeftOut is something in the data folder that a backup cannot hold.
@@ -81,6 +84,11 @@ func Write(ctx context.Context, w io.Writer, s Source, progress func(done, total
 	wr := &writer{ctx: ctx, root: root, exclude: s.Exclude, seal: newSealer(s.Key), total: st.Size(), progress: progress, buf: make([]byte, 256<<10)}
 	if err := wr.measure(); err != nil {
 		return Report{}, err
+	}
+	if s.Fits != nil {
+		if err := s.Fits(wr.total); err != nil {
+			return Report{}, err
+		}
 	}
 	wr.tar = tar.NewWriter(io.MultiWriter(w, wr.seal))
 	s.Header.Format = Format
