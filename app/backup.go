@@ -112,10 +112,12 @@ func (a *App) backupLocked(ctx context.Context, app *installed, file string, on 
 		},
 		Bundle: keptBundle(p), Data: p.Data, Key: key,
 		Fits: func(n int64) error {
-			if room, err := sandbox.Room(filepath.Dir(file)); err == nil && room < n {
+			dir := filepath.Dir(file)
+			free, room, err := sandbox.Room(dir)
+			if err == nil && (free < n || room < n && sameDisk(dir, a.home)) { // a memory stick may be filled, the apps' disk not
 				return syscall.ENOSPC
 			}
-			return nil
+			return nil // a file system that cannot be asked says no in time
 		},
 	}
 	if m.Data != nil && m.Data.Backup != nil {

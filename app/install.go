@@ -401,6 +401,9 @@ func (a *App) commit(ctx context.Context, s *stage, in control.Commit) (control.
 		answers = a.restoredAnswers(s, requests, grants)
 		grants = nil
 		s.back.budget(&rec)
+		if !s.back.own {
+			rec.Asks = nil // so that a window asks
+		}
 		back, err := a.exchangeData(&rec, s.back.data, kept)
 		if err != nil {
 			return control.InstallResult{}, undo(err)

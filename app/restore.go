@@ -110,7 +110,7 @@ func (a *App) readBackup(ctx context.Context, file, work string, on func(control
 	if !st.Mode().IsRegular() {
 		return nil, &backup.RefusedError{Rule: backup.RuleFormat, Why: "a backup is a file, and this is something else", Hint: "“paddock backup APP FILE” makes one."}
 	}
-	if room, err := sandbox.Room(work); err == nil && room < st.Size() {
+	if _, room, err := sandbox.Room(work); err == nil && room < st.Size() {
 		return nil, syscall.ENOSPC
 	}
 	key, err := backup.ReadKey(a.keyFile())

@@ -222,14 +222,15 @@ func (d *diskState) walked(total int64, sp space, limit int64, before sample, to
 // stop every app on a large disk that its owner keeps nearly full.
 func keepFree(total uint64) int64 { return int64(min(total/20, 1<<30)) }
 
-// Room is how many bytes may still be written to the file system of dir before no app is started on it any more: what is
-// free beyond that which apps must leave. It is negative on a disk that is fuller than that.
-func Room(dir string) (int64, error) {
+// Room is how many bytes are free on the file system of dir, and how many of them may be written before no app is started
+// on it any more: what is free beyond that which apps must leave, negative on a disk that is fuller than that.
+func Room(dir string) (free, room int64, err error) {
 	u, err := disk.Usage(dir)
 	if err != nil {
-		return 0, fmt.Errorf("ask for the free space of %s: %w", dir, err)
+		return 0, 0, fmt.Errorf("ask for the free space of %s: %w", dir, err)
 	}
-	return int64(min(u.Free, math.MaxInt64)) - keepFree(u.Total), nil
+	free = int64(min(u.Free, math.MaxInt64))
+	return free, free - keepFree(u.Total), nil
 }
 
 // readSpace asks the file systems of the folders; a folder that cannot be asked is left out. It can block for as long

@@ -254,6 +254,71 @@ func TestKey(t *testing.T) {
 	}
 }
 
+// TestTarget: a file appears whole, for its owner alone, and never in the place of another one; with names for it until then
+// and without.
+func TestTarget(t *testing.T) {
+	for name, hidden := range map[string]bool{"nameless": false, "hidden": true} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			begin := func(path string) (*Target, error) {
+				if hidden {
+					return newHidden(path)
+				}
+				return NewTarget(path)
+			}
+			there := filepath.Join(dir, "there")
+			file, err := begin(there)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if hidden == (file.hidden == "") {
+				t.Skip("this file system has no files without a name")
+			}
+			if _, err := file.WriteString("whole"); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(there); err == nil {
+				t.Error("it is there before it is whole")
+			}
+			if err := file.Commit(); err != nil {
+				t.Fatal(err)
+			}
+			if raw, err := os.ReadFile(there); err != nil || string(raw) != "whole" {
+				t.Errorf("%q %v", raw, err)
+			}
+			if st, err := os.Stat(there); err != nil || st.Mode() != 0o600 {
+				t.Errorf("%v %v", st, err)
+			}
+			if _, err := NewTarget(there); !errors.Is(err, fs.ErrExist) {
+				t.Errorf("over a file: %v", err)
+			}
+			late, err := begin(filepath.Join(dir, "late"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, "late"), []byte("faster"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := late.Commit(); !errors.Is(err, fs.ErrExist) {
+				t.Errorf("over a file that came meanwhile: %v", err)
+			}
+			if raw, err := os.ReadFile(filepath.Join(dir, "late")); err != nil || string(raw) != "faster" {
+				t.Errorf("%q %v", raw, err)
+			}
+			gone, err := begin(filepath.Join(dir, "gone"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := gone.Discard(); err != nil {
+				t.Error(err)
+			}
+			if left, err := os.ReadDir(dir); err != nil || len(left) != 2 {
+				t.Errorf("in the folder: %v %v", left, err)
+			}
+		})
+	}
+}
+
 // FuzzOpen: any bytes are read to the end or refused, and nothing appears outside the folder.
 func FuzzOpen(f *testing.F) {
 	whole, _ := write(f, ourKey, map[string]string{"a/b": "x", "long/" + strings.Repeat("n", 120): "y"})

@@ -26,6 +26,11 @@ func NewTarget(path string) (*Target, error) {
 	if f := nameless(filepath.Dir(path)); f != nil {
 		return &Target{File: f, path: path}, nil
 	}
+	return newHidden(path)
+}
+
+// newHidden makes a file that has another name until it is whole.
+func newHidden(path string) (*Target, error) {
 	f, err := os.CreateTemp(filepath.Dir(path), ".paddock-backup-*")
 	if err != nil {
 		return nil, err
