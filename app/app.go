@@ -27,7 +27,7 @@ type Options struct {
 	Sandbox  *sandbox.Supervisor // App ends its instances, and does not close it
 	Product  Product             // who we are
 	Programs Programs            // the other programs, for tray and windows
-	Runtime  control.DoctorDeno  // the runtime in use, for doctor
+	Runtime  string              // version of the pinned Deno, for doctor
 	Resolve  []string            // --resolve pairs as written, for doctor
 	Desktop  control.Desktop     // display at start; a control request may bring one later
 	Tray     bool                // start the tray when there is a display
