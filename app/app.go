@@ -91,6 +91,7 @@ type FrontDoor interface {
 	TombstoneAddr(addr netip.Addr, until time.Time)
 	OwnAddresses() (possible bool, why string)
 	Mint(install string) (url, appURL string, err error)
+	LinkFile(link string) (fileURL string, err error)
 	Origin(install string) string
 	EndSessions(install string)
 	SetBanner(install string, b *gateway.Banner)

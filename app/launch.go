@@ -51,6 +51,12 @@ func (a *App) Open(ctx context.Context, in control.Open) (control.OpenResult, er
 	}
 	a.untilRecorded(app)
 	out := control.OpenResult{ID: app.rec.AppID, URL: url, AppURL: appURL, Origin: a.front.Origin(app.id), State: control.StateRunning}
+	if checked, _ := a.front.PeerCheck(); in.Browse && !checked {
+		if out.Handed, err = a.front.LinkFile(url); err != nil {
+			return control.OpenResult{}, control.NewError(control.ExitFailed, "link_file", "The browser cannot be given the link unseen by other users of this machine: "+sentence(err),
+				"“paddock open "+app.rec.AppID+" --no-browser” prints the link.", nil)
+		}
+	}
 	if up.inst != nil {
 		out.PID = up.inst.PID()
 	}

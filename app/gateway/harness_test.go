@@ -148,6 +148,7 @@ type rig struct {
 	host    string // Host of the app
 	cookie  string // name=value
 	log     *lockedBuffer
+	options Options // for the next restart
 	restart func() *Gateway
 }
 
@@ -243,12 +244,12 @@ func newRig(t testing.TB, up Upstream, change ...func(*App)) *rig {
 	for _, c := range change {
 		c(&r.app)
 	}
-	options := Options{
-		Backend: r.back, Sessions: r.store, Now: r.clock.now,
+	r.options = Options{
+		Backend: r.back, Sessions: r.store, Now: r.clock.now, LinkDir: shortDir(t),
 		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	open := func() *Gateway {
-		g, err := Listen(options)
+		g, err := Listen(r.options)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -263,7 +264,7 @@ func newRig(t testing.TB, up Upstream, change ...func(*App)) *rig {
 		}
 	})
 	r.restart = func() *Gateway {
-		options.Addr = r.g.Addr()
+		r.options.Addr = r.g.Addr()
 		if err := r.g.Close(); err != nil {
 			t.Fatal(err)
 		}

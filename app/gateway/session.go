@@ -214,6 +214,14 @@ func (t *tokens) spend(sent string, now time.Time) bool {
 	return ok && now.Before(expiry)
 }
 
+// until returns when a link ends that is not spent.
+func (t *tokens) until(hash [32]byte) (expiry time.Time, live bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	expiry, live = t.expiry[hash]
+	return expiry, live
+}
+
 func (t *tokens) expire(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -48,13 +48,13 @@ var shellStyle string
 //go:embed shell.js
 var shellScript string
 
-var shellTemplate = template.Must(template.New("shell").Parse(shellText))
+var shellTemplate = template.Must(template.New("shell").Parse(headText + shellText))
 
 // shellView is what shell.html is filled with.
 type shellView struct {
-	Name, App, Pass, Version, Sandbox, Allow, Icon string
-	Style                                          template.CSS
-	Script                                         template.JS
+	Head                                     head
+	Name, App, Pass, Version, Sandbox, Allow string
+	Script                                   template.JS
 }
 
 // shellPolicy is what the shell page of an app is made with. It follows from the grants, as the app's own headers do.
@@ -141,10 +141,10 @@ func (g *Gateway) shellPage(w http.ResponseWriter, s *site, session string) {
 	p := state.policy.shell
 	view := shellView{
 		Name: s.name(), App: s.origin, Pass: s.passes.issue(session, g.now()), Version: p.version, Sandbox: p.sandbox, Allow: p.allow,
-		Style: template.CSS(shellStyle), Script: template.JS(shellScript), //nolint:gosec // constants
+		Head: head{Title: s.name(), Style: template.CSS(shellStyle)}, Script: template.JS(shellScript), //nolint:gosec // constants
 	}
 	if len(state.app.Icon) > 0 {
-		view.Icon = iconPath
+		view.Head.Icon = iconPath
 	}
 	var body bytes.Buffer
 	if err := shellTemplate.Execute(&body, view); err != nil {
