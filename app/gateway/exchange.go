@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -29,6 +30,7 @@ type failure struct {
 	fresh bool // on a connection made for it that the app took, so neither idle for too long nor left by a dying app
 	safe  bool // nothing of the body was read and the method may be repeated
 	body  bool // the client's body was not well formed
+	late  bool // the app had the whole request, or would not take it, and said nothing
 }
 
 func (f *failure) Error() string { return f.err.Error() }
@@ -44,7 +46,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 	}
 	leave := s.leave
 	defer func() { leave() }()
-	lastKey := ""
+	lastKey, why := "", errStopped
 	for attempt := 1; ; attempt++ {
 		up, err := s.wake(ctx, g.backend)
 		if err != nil {
@@ -53,7 +55,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 		}
 		key := up.Key()
 		if key == lastKey { // the same instance failed on a fresh connection already
-			g.refuse(w, r, s, errStopped)
+			g.refuse(w, r, s, why)
 			return
 		}
 		release := up.Busy()
@@ -94,8 +96,11 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 		if a.hasBody {
 			w.Header().Set("Connection", "close") // part of the body may be unread
 		}
+		if why = errStopped; failed.late {
+			why = errSilent
+		}
 		if !failed.safe || attempt == maxAttempts {
-			g.refuse(w, r, s, errStopped)
+			g.refuse(w, r, s, why)
 			return
 		}
 		if failed.fresh {
@@ -104,7 +109,10 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 	}
 }
 
-var errStopped = errors.New("the app stopped answering")
+var (
+	errStopped = errors.New("the app stopped answering")
+	errSilent  = errors.New("the app did not answer in time")
+)
 
 // exchange does one request over one connection to the instance with the given key. A *failure means that nothing was
 // sent to the browser yet. A WebSocket that was accepted is the caller's to run.
@@ -141,7 +149,8 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, key
 			return nil, &failure{err: err, body: true}
 		}
 		safe := repeatable(r) && body == nil && !errors.Is(err, errOdd)
-		return nil, &failure{err: fmt.Errorf("read answer: %w", err), fresh: !l.reused && !unread(err), safe: safe}
+		late := errors.Is(err, os.ErrDeadlineExceeded) && (body == nil || !body.cut())
+		return nil, &failure{err: fmt.Errorf("read answer: %w", err), fresh: !l.reused && !unread(err), safe: safe, late: late}
 	}
 	if body != nil {
 		body.answered()
