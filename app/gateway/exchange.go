@@ -12,13 +12,15 @@ import (
 	"time"
 )
 
-// Deadlines of an exchange with an app. A variable only so that tests need not wait.
-var answerTimeout = 120 * time.Second // from the end of the request to the header of the answer
+// Deadlines of an exchange with an app. Variables only so that tests need not wait.
+var (
+	answerTimeout   = 120 * time.Second // from the end of the request to the header of the answer
+	continueTimeout = time.Second       // how long a client that expects 100-continue waits for the app's word
+)
 
 const (
-	stallTimeout    = 120 * time.Second // an upload that the app does not take
-	continueTimeout = time.Second       // how long a client that expects 100-continue waits for the app's word
-	maxInterim      = 8                 // 1xx answers before the answer
+	stallTimeout = 120 * time.Second // an upload that the app does not take
+	maxInterim   = 8                 // 1xx answers before the answer
 	// maxAttempts is enough for an app that dies while it is asked: a connection of before, a new one that it never
 	// looks at, none any more, the next instance.
 	maxAttempts = 4

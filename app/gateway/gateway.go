@@ -47,6 +47,12 @@ type Backend interface {
 	Used(install string, side string, permission string, allowed bool)
 }
 
+// Expecter is a Backend that can use the time until a request comes: Expect says that a tab loads the page around an
+// app's, whose frame will ask for the app next. It must not block.
+type Expecter interface {
+	Expect(install string)
+}
+
 // Upstream is one running instance.
 type Upstream interface {
 	Dial(ctx context.Context) (net.Conn, error)
@@ -159,15 +165,18 @@ func Listen(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.addr, g.port, g.noIPv6 = listeners.addr, listeners.port, listeners.noIPv6
+	if g.peers, err = o.peers(); err != nil {
+		g.noPeers = err.Error()
+		g.log.Warn("connections of other users cannot be told apart", "why", err)
+		// While the port was free another user may have held it, and been sent their cookies by an open tab.
+		if err := voidSessions(o.Sessions, stored); err != nil {
+			g.log.Error("sessions of before not deleted; they are worth nothing until the next start", "err", err)
+		}
+		stored = nil
+	}
 	for _, s := range stored {
 		g.restored[s.Install] = append(g.restored[s.Install], s)
 	}
-	peers, err := o.peers()
-	if err != nil {
-		g.noPeers = err.Error()
-		g.log.Warn("connections of other users cannot be told apart", "why", err)
-	}
-	g.peers = peers
 	if err := g.files.sweep(); err != nil {
 		g.log.Warn("old link files not removed", "err", err)
 	}
@@ -178,7 +187,7 @@ func Listen(o Options) (*Gateway, error) {
 		g.answer(l)
 	}
 	g.done.Go(func() {
-		defer peers.close()
+		defer g.peers.close()
 		g.sweep(ctx)
 	})
 	return g, nil

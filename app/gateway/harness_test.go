@@ -59,6 +59,7 @@ type backend struct {
 	woken atomic.Int32
 	acts  []string
 	used  []string
+	soon  []string // who is expected
 	wake  func(ctx context.Context, install string) (Upstream, error)
 }
 
@@ -87,6 +88,12 @@ func (b *backend) Used(install, side, perm string, allowed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used = append(b.used, fmt.Sprint(install, " ", side, " ", perm, " ", allowed))
+}
+
+func (b *backend) Expect(install string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.soon = append(b.soon, install)
 }
 
 func (b *backend) set(install string, up Upstream) {

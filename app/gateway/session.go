@@ -45,7 +45,7 @@ func voidSessions(store Sessions, stored []Session) error {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("void sessions after the port was lost: %w", err)
+		return fmt.Errorf("void the sessions of before: %w", err)
 	}
 	return nil
 }

@@ -123,6 +123,9 @@ func (g *Gateway) serveShell(w http.ResponseWriter, r *http.Request, s *site) {
 	case cookies.count != 1 || !s.jar.holds(cookies.session, g.now()):
 		g.turnAway(w, r, s, cookies)
 	case path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		if b, ok := g.backend.(Expecter); ok && topLevel(r) && !speculative(r) {
+			b.Expect(s.install)
+		}
 		g.shellPage(w, s, cookies.session)
 	case path == eventsPath && r.Method == http.MethodGet:
 		g.events(w, r, s, cookies.session)
