@@ -92,6 +92,7 @@ type FrontDoor interface {
 	TombstoneAddr(addr netip.Addr, until time.Time)
 	OwnAddresses() (possible bool, why string)
 	Mint(install string) (url, appURL string, err error)
+	LinkFile(link string) (fileURL string, err error)
 	Origin(install string) string
 	EndSessions(install string)
 	SetBanner(install string, b *gateway.Banner)
@@ -314,7 +315,8 @@ type installed struct {
 	noted     <-chan struct{} // closed when the end of inst is recorded
 	run       *run            // the last launch in the history; nil before the first
 	starting  bool
-	failures  uint64 // failed starts so far, and why the last one failed: whoever waited for it shares its outcome
+	began     time.Time // of the last start
+	failures  uint64    // failed starts so far, and why the last one failed: whoever waited for it shares its outcome
 	failure   error
 	dueAt     time.Time // its schedule need not be looked at before; see wakeScheduled
 	scheduled bool      // its schedule's handler runs
@@ -324,8 +326,10 @@ type installed struct {
 
 // ending is an end that nobody wished, kept for host pages and for the state.
 type ending struct {
-	state string // control.StateOverBudget or StateFailed
-	title string
-	text  string
-	at    time.Time
+	state    string // control.StateOverBudget or StateFailed
+	title    string
+	text     string           // pages of the app can read it; see statepage.go
+	buttons  []gateway.Action // what can be done about it
+	starting bool             // it never answered
+	at       time.Time
 }

@@ -33,6 +33,7 @@ type Place struct {
 	Home      string
 	Socket    string // control socket
 	Instances string // folder of the apps' sockets, 0700
+	Links     string // folder of files that lead a browser to a link, 0700
 }
 
 // OpenPlace prepares the home (empty: the default one) and the folder for sockets.
@@ -52,11 +53,13 @@ func OpenPlace(home string) (Place, error) {
 	if err := control.MakeRuntimeDir(dir); err != nil {
 		return Place{}, control.NewError(control.ExitUnreachable, "socket_folder", sentence(err), "", nil)
 	}
-	instances := filepath.Join(dir, "i")
-	if err := control.MakeRuntimeDir(instances); err != nil {
-		return Place{}, control.NewError(control.ExitUnreachable, "socket_folder", sentence(err), "", nil)
+	instances, links := filepath.Join(dir, "i"), filepath.Join(dir, "open")
+	for _, inner := range []string{instances, links} {
+		if err := control.MakeRuntimeDir(inner); err != nil {
+			return Place{}, control.NewError(control.ExitUnreachable, "socket_folder", sentence(err), "", nil)
+		}
 	}
-	return Place{Home: home, Socket: socket, Instances: instances}, nil
+	return Place{Home: home, Socket: socket, Instances: instances, Links: links}, nil
 }
 
 // StoreError explains why the store cannot be opened. The store's lock is what makes an agent single.

@@ -377,6 +377,7 @@ type Open struct {
 	// without a display) unanswered optional rows count as denied for this run.
 	Ask     bool    `json:"ask"`
 	Desktop Desktop `json:"desktop,omitzero"`
+	Browse  bool    `json:"browse,omitempty"` // the caller starts a browser with OpenResult.ForBrowser
 }
 
 // OpenResult is the document `paddock open` prints.
@@ -388,6 +389,17 @@ type OpenResult struct {
 	PID     int     `json:"pid"`
 	State   string  `json:"state"`
 	StartMS float64 `json:"start_ms"`
+	// Handed leads a browser to URL without its being on the browser's command line, which other users of the machine
+	// may read. It is there for a caller that said Browse, where the front door cannot tell other users apart.
+	Handed string `json:"handed,omitempty"`
+}
+
+// ForBrowser is what a browser is started with.
+func (r OpenResult) ForBrowser() string {
+	if r.Handed != "" {
+		return r.Handed
+	}
+	return r.URL
 }
 
 // Running is one line of `paddock ps`.
