@@ -431,6 +431,7 @@ type Open struct {
 	// without a display) unanswered optional rows count as denied for this run.
 	Ask     bool    `json:"ask"`
 	Desktop Desktop `json:"desktop,omitzero"`
+	Browse  bool    `json:"browse,omitempty"` // the caller starts a browser with OpenResult.ForBrowser
 }
 
 // OpenResult is the document `paddock open` prints.
@@ -442,6 +443,17 @@ type OpenResult struct {
 	PID     int     `json:"pid"`
 	State   string  `json:"state"`
 	StartMS float64 `json:"start_ms"`
+	// Handed leads a browser to URL without its being on the browser's command line, which other users of the machine
+	// may read. It is there for a caller that said Browse, where the front door cannot tell other users apart.
+	Handed string `json:"handed,omitempty"`
+}
+
+// ForBrowser is what a browser is started with.
+func (r OpenResult) ForBrowser() string {
+	if r.Handed != "" {
+		return r.Handed
+	}
+	return r.URL
 }
 
 // Running is one line of `paddock ps`.
@@ -506,7 +518,7 @@ type Run struct {
 	Tail      string     `json:"tail"`
 }
 
-// Breach is a budget that was crossed. Bytes for memory and disk, core-seconds for cpu, a count for processes.
+// Breach is a budget that was crossed. Bytes for memory and disk, core-seconds for cpu, threads for processes.
 type Breach struct {
 	Budget   string  `json:"budget"`
 	Limit    float64 `json:"limit"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // serve is the order of the checks; see the package comment.
@@ -101,7 +102,22 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, s *site, err er
 	case r.Context().Err() != nil || errors.Is(err, context.Canceled):
 		panic(http.ErrAbortHandler)
 	case errors.Is(err, errBusy):
-		state = busyState(name)
+		state = &StateError{
+			Code: "busy", Status: http.StatusServiceUnavailable, RetryAfter: 2 * time.Second, Title: name + " is busy",
+			Text:    "It has more requests open than it can answer. Wait a moment, then load the page again. If it does not get better, start it again.",
+			Actions: []Action{{Name: "restart", Label: "Start it again"}},
+		}
+	case errors.Is(err, errCrowded):
+		state = &StateError{
+			Code: "starting", Status: http.StatusServiceUnavailable, RetryAfter: 2 * time.Second, Title: name + " is starting",
+			Text: "Many pages wait for it already. Wait a moment, then load this one again.",
+		}
+	case errors.Is(err, errSilent):
+		state = &StateError{
+			Code: "silent", Status: http.StatusGatewayTimeout, Title: name + " does not answer",
+			Text:    "It was asked for this page and said nothing for two minutes. Starting it again often helps; its data is kept.",
+			Actions: []Action{{Name: "restart", Label: "Start it again"}},
+		}
 	case errors.Is(err, errStopped):
 		state = &StateError{
 			Code: "stopped_answering", Status: http.StatusBadGateway, Title: name + " stopped answering",

@@ -45,7 +45,7 @@ func voidSessions(store Sessions, stored []Session) error {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("void sessions after the port was lost: %w", err)
+		return fmt.Errorf("void the sessions of before: %w", err)
 	}
 	return nil
 }
@@ -212,6 +212,14 @@ func (t *tokens) spend(sent string, now time.Time) bool {
 	expiry, ok := t.expiry[hash]
 	delete(t.expiry, hash)
 	return ok && now.Before(expiry)
+}
+
+// until returns when a link ends that is not spent.
+func (t *tokens) until(hash [32]byte) (expiry time.Time, live bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	expiry, live = t.expiry[hash]
+	return expiry, live
 }
 
 func (t *tokens) expire(now time.Time) {

@@ -48,13 +48,13 @@ var shellStyle string
 //go:embed shell.js
 var shellScript string
 
-var shellTemplate = template.Must(template.New("shell").Parse(shellText))
+var shellTemplate = template.Must(template.New("shell").Parse(headText + shellText))
 
 // shellView is what shell.html is filled with.
 type shellView struct {
-	Name, App, Pass, Version, Sandbox, Allow, Icon string
-	Style                                          template.CSS
-	Script                                         template.JS
+	Head                                     head
+	Name, App, Pass, Version, Sandbox, Allow string
+	Script                                   template.JS
 }
 
 // shellPolicy is what the shell page of an app is made with. It follows from the grants, as the app's own headers do.
@@ -123,6 +123,9 @@ func (g *Gateway) serveShell(w http.ResponseWriter, r *http.Request, s *site) {
 	case cookies.count != 1 || !s.jar.holds(cookies.session, g.now()):
 		g.turnAway(w, r, s, cookies)
 	case path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		if b, ok := g.backend.(Expecter); ok && topLevel(r) && !speculative(r) {
+			b.Expect(s.install)
+		}
 		g.shellPage(w, s, cookies.session)
 	case path == eventsPath && r.Method == http.MethodGet:
 		g.events(w, r, s, cookies.session)
@@ -141,10 +144,10 @@ func (g *Gateway) shellPage(w http.ResponseWriter, s *site, session string) {
 	p := state.policy.shell
 	view := shellView{
 		Name: s.name(), App: s.origin, Pass: s.passes.issue(session, g.now()), Version: p.version, Sandbox: p.sandbox, Allow: p.allow,
-		Style: template.CSS(shellStyle), Script: template.JS(shellScript), //nolint:gosec // constants
+		Head: head{Title: s.name(), Style: template.CSS(shellStyle)}, Script: template.JS(shellScript), //nolint:gosec // constants
 	}
 	if len(state.app.Icon) > 0 {
-		view.Icon = iconPath
+		view.Head.Icon = iconPath
 	}
 	var body bytes.Buffer
 	if err := shellTemplate.Execute(&body, view); err != nil {

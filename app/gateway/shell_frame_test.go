@@ -167,6 +167,7 @@ func TestShell(t *testing.T) {
 				name string
 				run  func(*testing.T)
 			}{
+				{"file", s.file},
 				{"page", s.page},
 				{"leave", s.leave},
 				{"address", s.address},
@@ -186,6 +187,27 @@ func TestShell(t *testing.T) {
 			}
 		})
 	}
+}
+
+// file opens the app as “paddock open” does where other users are not told apart: the browser is started with a file.
+func (s *stage) file(t *testing.T) {
+	link, _, err := s.r.g.Mint("i1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := s.r.g.LinkFile(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab := s.b.Open(t, file)
+	s.frame(tab, "/")
+	if got := browser.Eval[string](tab, "location.origin + ' ' + document.referrer + ' ' + history.length"); !strings.HasPrefix(got, s.shell+"  ") {
+		t.Errorf("the tab is %s", got)
+	}
+	if left := linkFilesIn(t, s.r); len(left) > 0 {
+		t.Errorf("still there: %q", left)
+	}
+	tab.Close()
 }
 
 // page is what a page in the frame can do, and what not.

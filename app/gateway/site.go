@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +16,10 @@ const (
 	queueWait = 10 * time.Second // longest wait for one of those
 )
 
-var errBusy = errors.New("too many requests are open")
+var (
+	errBusy    = errors.New("too many requests are open")
+	errCrowded = errors.New("too many requests wait for the app to start")
+)
 
 // site is one origin: everything about it that outlives a change of grants.
 type site struct {
@@ -111,7 +113,7 @@ func (s *site) leave() { <-s.open }
 func (s *site) wake(ctx context.Context, b Backend) (Upstream, error) {
 	if s.waking.Add(1) > maxQueue {
 		s.waking.Add(-1)
-		return nil, errBusy
+		return nil, errCrowded
 	}
 	defer s.waking.Add(-1)
 	up, err := b.Wake(ctx, s.install)
@@ -119,12 +121,4 @@ func (s *site) wake(ctx context.Context, b Backend) (Upstream, error) {
 		err = errors.New("the backend gave no instance")
 	}
 	return up, err
-}
-
-// busyState is the host page of errBusy.
-func busyState(name string) *StateError {
-	return &StateError{
-		Code: "busy", Status: http.StatusServiceUnavailable, RetryAfter: 2 * time.Second,
-		Title: name + " is busy", Text: "It has more requests open than it can answer. Wait a moment, then load the page again.",
-	}
 }
