@@ -21,7 +21,7 @@ import (
 type origins struct {
 	mu     sync.Mutex
 	held   map[netip.Addr][]net.Listener // the app's and its shell's
-	lost   map[string]error // install → why its address could not be had
+	lost   map[string]error              // install → why its address could not be had
 	closed bool
 }
 
