@@ -174,10 +174,10 @@ bench: headless ## Go benchmarks, then the program's own
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_TIME (10s)
-	@for pkg in $$(go list ./...); do \
-	  for target in $$($(PURE) go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "== $$pkg $$target"; \
-	    $(PURE) go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) $$pkg; \
+	@for folder in $$(grep -rl --include='*_test.go' '^func Fuzz' app assets packaging sandbox store | xargs -n 1 dirname | sort -u); do \
+	  for target in $$(grep -h '^func Fuzz' $$folder/*_test.go | sed 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
+	    echo "== $$folder $$target"; \
+	    $(PURE) go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) ./$$folder; \
 	  done; \
 	done
 

@@ -27,7 +27,7 @@ type Options struct {
 	Sandbox  *sandbox.Supervisor // App ends its instances, and does not close it
 	Product  Product             // who we are
 	Programs Programs            // the other programs, for tray and windows
-	Runtime  control.DoctorDeno  // the runtime in use, for doctor
+	Runtime  string              // version of the pinned Deno, for doctor
 	Resolve  []string            // --resolve pairs as written, for doctor
 	Desktop  control.Desktop     // display at start; a control request may bring one later
 	Tray     bool                // start the tray when there is a display
@@ -81,6 +81,7 @@ type App struct {
 	prompter Prompter
 	desktop  *desktop
 	ledger   *ledger
+	history  *history
 }
 
 // FrontDoor is the part of the gateway that the use cases need.
@@ -121,6 +122,7 @@ func New(o Options) (*App, error) {
 	}
 	a.desktop = newDesktop(a)
 	a.ledger = newLedger(a)
+	a.history = &history{store: o.Store, log: o.Logger}
 	if err := a.recover(); err != nil {
 		cancel()
 		return nil, err
@@ -182,13 +184,16 @@ func (a *App) Close() error {
 	a.desktop.close()
 	a.tasks.Wait()
 	a.discardAllStages()
+	if err := a.history.retry(); err != nil {
+		return errors.Join(fmt.Errorf("write the history: %w", err), a.ledger.flush())
+	}
 	return a.ledger.flush()
 }
 
 // recover brings disk and store to agreement: runs that were open when the last agent died are closed,
 // folders that no record knows are removed, apps uninstalled more than 30 days ago are deleted.
 func (a *App) recover() error {
-	if _, err := a.store.CloseOpenRuns(string(sandbox.HostClosed), a.now()); err != nil {
+	if err := a.history.closeStale(a.now()); err != nil {
 		return fmt.Errorf("close the history of an earlier run: %w", err)
 	}
 	if err := bundle.Clean(a.stagingDir()); err != nil {

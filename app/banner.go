@@ -47,7 +47,7 @@ func (a *App) banners() {
 }
 
 func (a *App) bannersNow() map[string]*gateway.Banner {
-	notices, err := a.store.Notices()
+	notices, err := a.history.notices()
 	if err != nil {
 		a.log.Error("read the notices", "err", err)
 	}

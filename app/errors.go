@@ -136,6 +136,8 @@ func breachText(b *store.Breach) string {
 		return fmt.Sprintf("It used %s of disk space; its limit is %s.", size(b.Measured), size(b.Limit))
 	case "cpu":
 		return fmt.Sprintf("It used the processor for %.1f s of computing; its limit allowed %.1f s.", b.Measured, b.Limit)
+	case "processes": // the kernel counts threads as processes; an app has only one process
+		return fmt.Sprintf("It ran %.0f threads at once; %.0f are allowed.", b.Measured, b.Limit)
 	}
 	return fmt.Sprintf("It went over its limit of %s: %.0f of %.0f.", b.Budget, b.Measured, b.Limit)
 }

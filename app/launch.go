@@ -390,9 +390,12 @@ func unwished(id, name string, exit sandbox.Exit, breach *store.Breach, disk int
 		if breach != nil && breach.Budget == sandbox.BudgetDisk && breach.Limit < float64(disk) {
 			end.text, end.buttons = "The disk is nearly full, and it went on writing. Free some space before you start it again.", afterEnd("")
 		}
-		return end, &control.Notice{Code: "over_budget", Severity: "warning", AppID: id, Title: end.title, Text: end.text, Actions: []control.NoticeChoice{
-			{Action: "restart", Label: "Restart"}, {Action: "raise", Label: "Raise the limit and restart"}, {Action: "dismiss", Label: "Keep stopped"},
-		}}
+		choices := []control.NoticeChoice{{Action: "restart", Label: "Restart"}}
+		if breach == nil || breach.Budget != sandbox.BudgetProcesses { // that one is the same for all apps
+			choices = append(choices, control.NoticeChoice{Action: "raise", Label: "Raise the limit and restart"})
+		}
+		choices = append(choices, control.NoticeChoice{Action: "dismiss", Label: "Keep stopped"})
+		return end, &control.Notice{Code: "over_budget", Severity: "warning", AppID: id, Title: end.title, Text: end.text, Actions: choices}
 	case sandbox.Crashed, sandbox.Finished:
 		end := &ending{state: control.StateFailed, title: name + " ended unexpectedly", text: fmt.Sprintf("It ended by itself (%s).", exitText(exit)), buttons: afterEnd(""), at: at}
 		return end, &control.Notice{Code: "app_failed", Severity: "warning", AppID: id, Title: end.title, Text: end.text, Actions: []control.NoticeChoice{

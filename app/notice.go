@@ -20,15 +20,13 @@ func (a *App) notify(n control.Notice, install string) {
 	for _, c := range n.Actions {
 		rec.Actions = append(rec.Actions, c.Action+"\t"+c.Label)
 	}
-	if err := a.store.PutNotice(rec); err != nil {
-		a.log.Error("store a notice", "code", n.Code, "err", err)
-	}
+	a.history.tell(rec)
 	a.changed()
 }
 
 func (a *App) notices() []control.Notice {
 	out := []control.Notice{}
-	all, err := a.store.Notices()
+	all, err := a.history.notices()
 	if err != nil {
 		a.log.Error("read the notices", "err", err)
 		return out
@@ -67,7 +65,7 @@ func (a *App) NoticeAction(ctx context.Context, in control.NoticeAction) error {
 	if !offered {
 		return control.NewError(control.ExitUsage, "bad_request", fmt.Sprintf("This notice does not offer %q.", in.Action), "", nil)
 	}
-	if err := a.store.DeleteNotice(in.ID); err != nil {
+	if err := a.history.untell(in.ID); err != nil {
 		return fmt.Errorf("take the notice away: %w", err)
 	}
 	a.changed()
@@ -88,7 +86,7 @@ func (a *App) raise(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	runs, err := a.store.Runs(app.id)
+	runs, err := a.history.runs(app.id)
 	if err != nil {
 		return fmt.Errorf("read the history: %w", err)
 	}

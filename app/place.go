@@ -106,16 +106,6 @@ func SaveFact(db *store.DB, log *slog.Logger) func(string, int64) {
 	}
 }
 
-// RuntimeFacts is what doctor says of the runtime before any app ran. Whether it was altered is known when
-// its hash was taken, before the first launch.
-func RuntimeFacts(path, version string) control.DoctorDeno {
-	d := control.DoctorDeno{Version: version, Path: path, State: "pinned"}
-	if _, err := os.Stat(path); err != nil {
-		d.State, d.Why = "missing", "There is no deno beside paddock. Reinstall Paddock, or run “make headless” in its source folder."
-	}
-	return d
-}
-
 // CheckListen refuses an address of the front door that others could reach: it takes loopback only.
 func CheckListen(listen string) error {
 	if at, err := netip.ParseAddrPort(listen); listen != "" && (err != nil || !at.Addr().IsLoopback()) {

@@ -329,7 +329,7 @@ func (a *App) History(_ context.Context, in control.AppRef) ([]control.Run, erro
 		return nil, err
 	}
 	a.untilRecorded(app)
-	runs, err := a.store.Runs(app.id)
+	runs, err := a.history.runs(app.id)
 	if err != nil {
 		return nil, fmt.Errorf("read the history: %w", err)
 	}

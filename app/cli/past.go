@@ -125,7 +125,7 @@ func whyText(r control.Run) string {
 		case "cpu":
 			amount = func(v float64) string { return humanize.FtoaWithDigits(v, 2) + " core-seconds" }
 		case "processes":
-			amount = func(v float64) string { return humanize.FtoaWithDigits(v, 0) }
+			amount = func(v float64) string { return humanize.FtoaWithDigits(v, 0) + " threads" }
 		}
 		return fmt.Sprintf("%s: %s, allowed were %s", b.Budget, amount(b.Measured), amount(b.Limit))
 	}

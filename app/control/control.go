@@ -464,7 +464,7 @@ type Run struct {
 	Tail      string     `json:"tail"`
 }
 
-// Breach is a budget that was crossed. Bytes for memory and disk, core-seconds for cpu, a count for processes.
+// Breach is a budget that was crossed. Bytes for memory and disk, core-seconds for cpu, threads for processes.
 type Breach struct {
 	Budget   string  `json:"budget"`
 	Limit    float64 `json:"limit"`

@@ -224,7 +224,7 @@ func breachText(b *control.Breach) string {
 	case "cpu":
 		return tr("Ended: used {{.Measured}} seconds of processor time above its share, {{.Limit}} were allowed", "Measured", number(b.Measured), "Limit", number(b.Limit))
 	case "processes":
-		return tr("Ended: ran {{.Measured}} processes, {{.Limit}} were allowed", "Measured", number(b.Measured), "Limit", number(b.Limit))
+		return tr("Ended: ran {{.Measured}} threads at once, {{.Limit}} were allowed", "Measured", number(b.Measured), "Limit", number(b.Limit))
 	}
 	return tr("Ended for going over a limit")
 }

@@ -382,10 +382,10 @@ func TestNumbers(t *testing.T) {
 	for got, want := range map[string]string{
 		bytesText(0): "0\u00a0B", bytesText(999): "999\u00a0B", bytesText(256 << 20): "256\u00a0MB", bytesText(1 << 30): "1\u00a0GB", bytesText(3 << 29): "1.5\u00a0GB", bytesText(-5): "0\u00a0B",
 		coresText(50): "half of one processor core", coresText(100): "one processor core", coresText(150): "1.5 processor cores", coresText(30): "30\u00a0% of one processor core",
-		leftText(control.Progress{Bytes: 0, Total: 120 << 20, BytesPerS: 1 << 20}):                                       "2 min 0 s left",
-		leftText(control.Progress{Total: -1, BytesPerS: 5}):                                                              "",
-		endText(control.Run{Reason: "over_budget", Breach: &control.Breach{Budget: "cpu", Limit: 3, Measured: 3.4}}):     "Ended: used 3.4 seconds of processor time above its share, 3 were allowed",
-		endText(control.Run{Reason: "over_budget", Breach: &control.Breach{Budget: "processes", Limit: 1, Measured: 4}}): "Ended: ran 4 processes, 1 were allowed",
+		leftText(control.Progress{Bytes: 0, Total: 120 << 20, BytesPerS: 1 << 20}):                                             "2 min 0 s left",
+		leftText(control.Progress{Total: -1, BytesPerS: 5}):                                                                    "",
+		endText(control.Run{Reason: "over_budget", Breach: &control.Breach{Budget: "cpu", Limit: 3, Measured: 3.4}}):           "Ended: used 3.4 seconds of processor time above its share, 3 were allowed",
+		endText(control.Run{Reason: "over_budget", Breach: &control.Breach{Budget: "processes", Limit: 1024, Measured: 1100}}): "Ended: ran 1100 threads at once, 1024 were allowed",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
