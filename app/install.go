@@ -388,7 +388,7 @@ func (a *App) commit(ctx context.Context, s *stage, in control.Commit) (control.
 		}
 	}
 	a.notify(control.Notice{
-		Code: "installed", Severity: "info", AppID: rec.AppID, Title: rec.Name + " is installed", Text: "Version " + rec.Version + ". It has no rights that you did not give it.",
+		Code: control.NoticeInstalled, Facts: control.NoticeFacts{Name: rec.Name, Version: rec.Version}, Severity: "info", AppID: rec.AppID, Title: rec.Name + " is installed", Text: "Version " + rec.Version + ". It has no rights that you did not give it.",
 		Actions: []control.NoticeChoice{{Action: "open_app", Label: "Show"}, {Action: "dismiss", Label: "Dismiss"}},
 	}, rec.Install)
 	return a.installResult(next, answers), nil
