@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"paddock/app/control"
 	"paddock/app/gateway"
 	"paddock/store"
 )
@@ -70,7 +71,7 @@ func bannerOf(install string, app *installed, notices []store.Notice, now time.T
 	if app.inst == nil && !app.starting && app.last != nil {
 		return &gateway.Banner{Title: app.last.title + ".", Text: app.last.text, Actions: app.last.buttons}
 	}
-	asks := slices.IndexFunc(notices, func(n store.Notice) bool { return n.Install == install && n.Code == codePermissionNeeded })
+	asks := slices.IndexFunc(notices, func(n store.Notice) bool { return n.Install == install && n.Code == control.NoticePermissionNeeded })
 	if app.inst == nil || asks < 0 {
 		return nil
 	}

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"encoding/json"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -18,7 +19,7 @@ type unaware struct{ *gateway.Gateway }
 func (unaware) PeerCheck() (checked bool, why string) { return false, "this kernel does not tell" }
 
 // TestBrowserIsHandedAFile: where other users could use a link that they see, a browser is started with a file, and
-// only a browser is. Without a folder for it nothing is handed out.
+// only a browser is. Without a folder for it nothing is handed out. What doctor says there is known to the windows.
 func TestBrowserIsHandedAFile(t *testing.T) {
 	l := newLiveBehind(t, func(g *gateway.Gateway) app.FrontDoor { return unaware{g} }, nil)
 	l.install(write(t, "org.example.test", 1, `{}`, fetcher))
@@ -39,6 +40,27 @@ func TestBrowserIsHandedAFile(t *testing.T) {
 	}
 	if d, err := l.Doctor(t.Context()); err != nil || d.Gateway.Peers || d.Gateway.PeersWhy != "this kernel does not tell" {
 		t.Errorf("doctor: %+v %v", d.Gateway, err)
+	}
+	raw, err := os.ReadFile(filepath.Join("..", "assets", "translations", "de.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var words map[string]any
+	if err := json.Unmarshal(raw, &words); err != nil {
+		t.Fatal(err)
+	}
+	d, err := l.Doctor(t.Context())
+	if err != nil || len(d.Walls) < 8 || len(d.Gateway.PagesCan) == 0 {
+		t.Fatalf("doctor: %+v %v", d, err)
+	}
+	said := d.Gateway.PagesCan
+	for _, w := range d.Walls {
+		said = append(said, w.Name)
+	}
+	for _, s := range said { // windows look them up by these words
+		if words[s] == nil {
+			t.Errorf("%q is not translated", s)
+		}
 	}
 	if err := os.RemoveAll(filepath.Dir(u.Path)); err != nil {
 		t.Fatal(err)

@@ -436,12 +436,12 @@ func (a *App) commit(ctx context.Context, s *stage, in control.Commit) (control.
 			a.log.Warn("restart after the update", "app", rec.AppID, "err", err)
 		}
 	}
-	title := rec.Name + " is installed"
+	code, title := control.NoticeInstalled, rec.Name+" is installed"
 	if s.back != nil {
-		title = rec.Name + " is restored"
+		code, title = control.NoticeRestored, rec.Name+" is restored"
 	}
 	a.notify(control.Notice{
-		Code: "installed", Severity: "info", AppID: rec.AppID, Title: title, Text: "Version " + rec.Version + ". It has no rights that you did not give it.",
+		Code: code, Facts: control.NoticeFacts{Name: rec.Name, Version: rec.Version}, Severity: "info", AppID: rec.AppID, Title: title, Text: "Version " + rec.Version + ". It has no rights that you did not give it.",
 		Actions: []control.NoticeChoice{{Action: "open_app", Label: "Show"}, {Action: "dismiss", Label: "Dismiss"}},
 	}, rec.Install)
 	return a.installResult(next, answers), nil

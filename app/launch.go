@@ -387,7 +387,9 @@ func unwished(id, name string, exit sandbox.Exit, breach *store.Breach, disk int
 	switch exit.Reason {
 	case sandbox.OverBudget:
 		end := &ending{state: control.StateOverBudget, title: name + " was stopped", text: breachText(breach), buttons: afterEnd(breached(breach)), at: at}
+		facts := control.NoticeFacts{Name: name, Breach: wireBreach(breach)}
 		if breach != nil && breach.Budget == sandbox.BudgetDisk && breach.Limit < float64(disk) {
+			facts.DiskFull = true
 			end.text, end.buttons = "The disk is nearly full, and it went on writing. Free some space before you start it again.", afterEnd("")
 		}
 		choices := []control.NoticeChoice{{Action: "restart", Label: "Restart"}}
@@ -395,10 +397,11 @@ func unwished(id, name string, exit sandbox.Exit, breach *store.Breach, disk int
 			choices = append(choices, control.NoticeChoice{Action: "raise", Label: "Raise the limit and restart"})
 		}
 		choices = append(choices, control.NoticeChoice{Action: "dismiss", Label: "Keep stopped"})
-		return end, &control.Notice{Code: "over_budget", Severity: "warning", AppID: id, Title: end.title, Text: end.text, Actions: choices}
+		return end, &control.Notice{Code: control.NoticeOverBudget, Severity: "warning", AppID: id, Title: end.title, Text: end.text, Facts: facts, Actions: choices}
 	case sandbox.Crashed, sandbox.Finished:
 		end := &ending{state: control.StateFailed, title: name + " ended unexpectedly", text: fmt.Sprintf("It ended by itself (%s).", exitText(exit)), buttons: afterEnd(""), at: at}
-		return end, &control.Notice{Code: "app_failed", Severity: "warning", AppID: id, Title: end.title, Text: end.text, Actions: []control.NoticeChoice{
+		facts := control.NoticeFacts{Name: name, ExitCode: exit.Code, Signal: exit.Signal}
+		return end, &control.Notice{Code: control.NoticeAppFailed, Severity: "warning", AppID: id, Title: end.title, Text: end.text, Facts: facts, Actions: []control.NoticeChoice{
 			{Action: "restart", Label: "Restart"}, {Action: "open_app", Label: "Show log"}, {Action: "dismiss", Label: "Dismiss"},
 		}}
 	}
@@ -455,6 +458,13 @@ func breached(b *store.Breach) string {
 		return sandbox.BudgetMemory
 	}
 	return b.Budget
+}
+
+func wireBreach(b *store.Breach) *control.Breach {
+	if b == nil {
+		return nil
+	}
+	return &control.Breach{Budget: b.Budget, Limit: b.Limit, Measured: b.Measured}
 }
 
 func storeBreach(b *sandbox.Breach) *store.Breach {

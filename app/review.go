@@ -29,7 +29,7 @@ func (a *App) rows(requests []permission.Request, grants []permission.Grant, use
 		row := control.PermissionRow{
 			Permission: r.Permission.String(), Decision: permission.Ask.String(), Lifetime: permission.Always.String(),
 			Required: r.Required, Reason: r.Reason, Kind: string(r.Permission.Kind), Sentence: format, Scope: scope,
-			Risk: permission.RiskOf(r).String(), Enforced: true,
+			Risk: permission.RiskOf(r).String(), Enforced: true, Schedule: r.Schedule,
 		}
 		if r.Permission.Kind == permission.Files {
 			row.Access, row.Slot, row.Folder = r.Access.String(), r.Permission.Scope, r.Folder
@@ -345,7 +345,7 @@ func (a *App) History(_ context.Context, in control.AppRef) ([]control.Run, erro
 	for _, r := range runs {
 		w := control.Run{StartedAt: r.StartedAt, EndedAt: r.EndedAt, Reason: r.Reason, Tail: r.Tail}
 		if r.Breach != nil {
-			w.Breach = &control.Breach{Budget: r.Breach.Budget, Limit: r.Breach.Limit, Measured: r.Breach.Measured}
+			w.Breach = wireBreach(r.Breach)
 		}
 		out = append(out, w)
 	}

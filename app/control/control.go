@@ -171,16 +171,38 @@ type TrayState struct {
 	Why   string `json:"why,omitempty"`
 }
 
+// Codes of a Notice.
+const (
+	NoticeInstalled        = "installed"
+	NoticeRestored         = "restored"
+	NoticeOverBudget       = "over_budget"
+	NoticeAppFailed        = "app_failed"
+	NoticePermissionNeeded = "permission_needed"
+)
+
 // Notice is a condition that the user should know of, as data.
 type Notice struct {
 	ID       string         `json:"id"`
 	At       time.Time      `json:"at"`
-	Code     string         `json:"code"` // "over_budget", "app_failed", "permission_needed", "installed", …
+	Code     string         `json:"code"` // one of the Notice constants, or a later version's
 	Title    string         `json:"title"`
 	Text     string         `json:"text"`
 	Severity string         `json:"severity"` // "info", "warning", "error"
 	AppID    string         `json:"app_id,omitempty"`
 	Actions  []NoticeChoice `json:"actions"`
+	Facts    NoticeFacts    `json:"facts,omitzero"`
+}
+
+// NoticeFacts are what a notice is about, so that a window can say it in its user's language by Code. A notice of a code
+// or a version that a window does not know has its Title and Text.
+type NoticeFacts struct {
+	Name       string  `json:"name"`                 // of the app; "": there are no facts
+	Version    string  `json:"version,omitempty"`    // installed, restored
+	Permission string  `json:"permission,omitempty"` // permission_needed
+	ExitCode   int     `json:"exit_code,omitempty"`  // app_failed, where there is no Signal
+	Signal     string  `json:"signal,omitempty"`     // app_failed
+	Breach     *Breach `json:"breach,omitempty"`     // over_budget; nil where it is not known
+	DiskFull   bool    `json:"disk_full,omitempty"`  // over_budget: not by its own limit
 }
 
 // NoticeChoice is one thing the user can do about a notice.
@@ -402,17 +424,18 @@ type PermissionRow struct {
 	Used       int64      `json:"used"`
 	Refused    int64      `json:"refused"`
 
-	Kind     string `json:"kind"`             // "net", "lan", "files", …
-	Sentence string `json:"sentence"`         // the host's wording; %s stands where Scope belongs
-	Scope    string `json:"scope"`            // the literal scope to be shown in bold; may be empty
-	Risk     string `json:"risk"`             // "low", "normal", "high"
-	Access   string `json:"access,omitempty"` // files: "read" or "readwrite"
-	Slot     string `json:"slot,omitempty"`   // files: the slot's name
-	Folder   bool   `json:"folder,omitempty"` // files: a folder rather than a file
-	Path     string `json:"path,omitempty"`   // files: what the user picked
-	Enforced bool   `json:"enforced"`         // false: this machine cannot enforce it; shown greyed
-	Why      string `json:"why,omitempty"`    // why it cannot be enforced here
-	Asks     int    `json:"asks"`             // times the user was asked
+	Kind     string `json:"kind"`               // "net", "lan", "files", …
+	Sentence string `json:"sentence"`           // the host's wording; %s stands where Scope belongs
+	Scope    string `json:"scope"`              // the literal scope to be shown in bold; may be empty
+	Risk     string `json:"risk"`               // "low", "normal", "high"
+	Access   string `json:"access,omitempty"`   // files: "read" or "readwrite"
+	Slot     string `json:"slot,omitempty"`     // files: the slot's name
+	Folder   bool   `json:"folder,omitempty"`   // files: a folder rather than a file
+	Path     string `json:"path,omitempty"`     // files: what the user picked
+	Enforced bool   `json:"enforced"`           // false: this machine cannot enforce it; shown greyed
+	Why      string `json:"why,omitempty"`      // why it cannot be enforced here
+	Asks     int    `json:"asks"`               // times the user was asked
+	Schedule string `json:"schedule,omitempty"` // background: when, as the manifest says it; Scope says it in words
 }
 
 // Rest puts an app to sleep as if nobody had used it for long; the next request wakes it. It is refused while the app

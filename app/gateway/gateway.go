@@ -306,8 +306,7 @@ func (g *Gateway) site(install string) *site {
 }
 
 // Mint makes two links that open the app once each, within 30 seconds: url is for a browser and leads to the shell
-// page with the app in its frame; appURL is on the app's own origin, for tools without a browser. Where there is no
-// shell they are the same.
+// page with the app in its frame; appURL is on the app's own origin, for tools without a browser.
 func (g *Gateway) Mint(install string) (url, appURL string, err error) {
 	s := g.site(install)
 	if s == nil {
@@ -318,9 +317,6 @@ func (g *Gateway) Mint(install string) (url, appURL string, err error) {
 	}
 	link := openPath + "?t="
 	appURL = s.origin + link + s.tokens.mint(g.now())
-	if s.shellHost == "" {
-		return appURL, appURL, nil
-	}
 	return s.shellOrigin + link + s.tokens.mint(g.now()), appURL, nil
 }
 

@@ -111,7 +111,7 @@ func (g *Gateway) LinkFile(link string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("make a link file: %w", err)
 	}
-	s := (*g.byHost.Load())[strings.TrimPrefix(u.Host, shellPrefix)]
+	s := g.siteOfShell(u.Host)
 	hash := sha256.Sum256([]byte(u.Query().Get("t")))
 	if s == nil || u.Path != openPath {
 		return "", fmt.Errorf("make a link file: %w", ErrUnknownInstall)

@@ -17,11 +17,10 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.show(w, r, nil, http.StatusBadRequest, page{Title: "This request is not for a web site", Text: "It was made for a proxy."})
 		return
 	}
-	hosts := *g.byHost.Load()
-	s := hosts[r.Host]
+	s := (*g.byHost.Load())[r.Host]
 	if s == nil {
-		if host, found := strings.CutPrefix(r.Host, shellPrefix); found && hosts[host] != nil && hosts[host].shellHost != "" {
-			g.serveShell(w, r, hosts[host])
+		if s := g.siteOfShell(r.Host); s != nil {
+			g.serveShell(w, r, s)
 			return
 		}
 		g.show(w, r, nil, http.StatusMisdirectedRequest, page{Title: "No app lives at this address", Text: "Open the app from the Paddock tray or library."})
@@ -46,7 +45,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.show(w, r, s, http.StatusForbidden, page{Title: "This request was refused", Text: "It did not come from the app's own page: " + why + "."})
 		return
 	}
-	if s.shellHost != "" && tabNavigation(r) {
+	if tabNavigation(r) {
 		g.toShell(w, r, s)
 		return
 	}

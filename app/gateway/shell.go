@@ -20,24 +20,47 @@ import (
 // The name is below the app's own and not beside it, because the site of a page is its registrable domain, and that
 // of *.localhost is LABEL.localhost (no entry of the public suffix list, so its rule "*" counts). So app and shell
 // are one site: in the frame the app has its Strict cookies and the storage that it has in a tab. Two apps are not.
+//
+// A numeric address is a site of its own, all of its ports together. So the shell of an app with an own address is at
+// another port of that, http://127.X.Y.Z:SHELLPORT; see shellPort.
 const shellPrefix = "shell."
 
-// shellOf returns the host of the shell of an app's host, or "" where there is none: only names below localhost are
-// one site with the app, a numeric address is a site of its own.
+// shellOf returns the host of the shell of an app's host.
 func shellOf(host string) string {
-	if name, _, _ := strings.Cut(host, ":"); !strings.HasSuffix(name, ".localhost") {
-		return ""
+	name, port, _ := strings.Cut(host, ":")
+	if strings.HasSuffix(name, ".localhost") {
+		return shellPrefix + host
 	}
-	return shellPrefix + host
+	return name + ":" + shellPort(port)
+}
+
+// shellPort is the port of shell pages at own addresses where port is the front door's: its neighbour, so that it is
+// kept as that is, and as little in the way of others. Below 1024 a program needs a privilege.
+func shellPort(port string) string {
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return port
+	}
+	if n > 1024 {
+		return strconv.Itoa(n - 1)
+	}
+	return strconv.Itoa(n + 1)
+}
+
+// siteOfShell returns the app whose shell is at a host, or nil.
+func (g *Gateway) siteOfShell(host string) *site {
+	app, named := strings.CutPrefix(host, shellPrefix)
+	if name, port, _ := strings.Cut(host, ":"); !named && port == shellPort(g.port) {
+		app = name + ":" + g.port
+	}
+	if s := (*g.byHost.Load())[app]; s != nil && s.shellHost == host {
+		return s
+	}
+	return nil
 }
 
 // framers are who may show an app's page in a frame, as frame-ancestors says it.
-func framers(host string) string {
-	if shell := shellOf(host); shell != "" {
-		return "http://" + shell
-	}
-	return "'none'"
-}
+func framers(host string) string { return "http://" + shellOf(host) }
 
 //go:embed shell.html
 var shellText string

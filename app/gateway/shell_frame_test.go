@@ -41,7 +41,7 @@ func (s *stage) count(what string) int {
 	return s.arrived[what]
 }
 
-func newStage(t *testing.T, kind browser.Kind) *stage {
+func newStage(t *testing.T, kind browser.Kind, change ...func(*App)) *stage {
 	t.Helper()
 	s := &stage{t: t, kind: kind, arrived: map[string]int{}}
 	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -51,9 +51,9 @@ func newStage(t *testing.T, kind browser.Kind) *stage {
 	}))
 	t.Cleanup(func() { outside.CloseClientConnections(); outside.Close() })
 	s.outside = "http://evil.test" + outside.URL[strings.LastIndexByte(outside.URL, ':'):]
-	s.r = newRig(t, serveApp(t, http.HandlerFunc(s.serveApp)))
+	s.r = newRig(t, serveApp(t, http.HandlerFunc(s.serveApp)), change...)
 	s.app = "http://" + s.r.host
-	s.shell = "http://shell." + s.r.host
+	s.shell = "http://" + shellOf(s.r.host)
 	s.b = browser.Start(t, kind, browser.Options{
 		Names: []string{"evil.test"},
 		Args: map[browser.Kind][]string{browser.Chromium: {
@@ -350,7 +350,7 @@ func (s *stage) goal(t *testing.T, name, side string) string {
 
 // leave tries every way in the frame, and in a tab that has the same policy and no frame: the control.
 func (s *stage) leave(t *testing.T) {
-	tabPolicy := strings.Replace(newPolicy(grants(t), s.r.host).csp, "frame-ancestors http://shell."+s.r.host, "frame-ancestors 'none'", 1)
+	tabPolicy := strings.Replace(newPolicy(grants(t), s.r.host).csp, "frame-ancestors "+s.shell, "frame-ancestors 'none'", 1)
 	control := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", tabPolicy)
 		s.serveApp(w, r)

@@ -28,7 +28,7 @@ type site struct {
 	origin  string // http:// + host
 	cookie  string // name of its session cookie, here and on the shell's origin
 
-	shellHost   string // host of the page around the app's; "" where a browser shows that in a tab
+	shellHost   string // host of the page around the app's
 	shellOrigin string
 	passes      framePasses
 	tabs        tabs
@@ -69,9 +69,8 @@ func newSite(g *Gateway, install, host, label string) *site {
 		reports: rate.NewLimiter(10, 50),
 		odd:     rate.Sometimes{First: 3, Interval: time.Second},
 	}
-	if s.shellHost = shellOf(host); s.shellHost != "" {
-		s.shellOrigin = "http://" + s.shellHost
-	}
+	s.shellHost = shellOf(host)
+	s.shellOrigin = "http://" + s.shellHost
 	s.inFrame = hostHeadersFor(framers(host))
 	s.pool = newPool()
 	s.tabs.init()
