@@ -37,7 +37,8 @@ func newExchanging(t *testing.T) *exchanging {
 	}
 	t.Cleanup(func() { _ = db.Close() })
 	e := &exchanging{t: t, rec: store.Install{Install: "abc", AppID: "org.example.test", VersionCode: 1, Name: "Test"}}
-	e.App = &App{home: home, store: db, now: newClock().now, log: slog.New(slog.DiscardHandler), apps: map[string]*installed{}}
+	log := slog.New(slog.DiscardHandler)
+	e.App = &App{home: home, store: db, now: newClock().now, log: log, apps: map[string]*installed{}, history: &history{store: db, log: log}}
 	if err := db.Commit(e.rec, nil); err != nil {
 		t.Fatal(err)
 	}
