@@ -60,7 +60,7 @@ func (db *DB) age(tx *bolt.Tx) (time.Time, error) {
 	case lag <= ageLeap+ageSave:
 		at = now
 	case !db.pace.any || db.pace.elapsed()-db.pace.stepped >= agePace:
-		at = at.Add(max(ageLeap, lag/ageFar))
+		at = at.Add(stride(lag))
 		db.pace.any, db.pace.stepped = true, db.pace.elapsed()
 	}
 	if known && at.Sub(time.Unix(int64(stored), 0)) < ageSave {
@@ -68,3 +68,6 @@ func (db *DB) age(tx *bolt.Tx) (time.Time, error) {
 	}
 	return at, meta.Put(keyAged, number(uint64(max(at.Unix(), 0))))
 }
+
+// stride is how far the clock goes in one step when it is so far behind.
+func stride(lag time.Duration) time.Duration { return max(ageLeap, lag/ageFar) }
