@@ -123,7 +123,7 @@ func TestFullDisk(t *testing.T) {
 	}
 	for _, when := range []string{"on the full disk", "with space again"} {
 		h, err := l.History(t.Context(), control.AppRef{App: "test-dev"})
-		if err != nil || len(h) != 3 || h[0].Reason != "stopped" || h[0].EndedAt == nil {
+		if err != nil || len(h) != 4 || h[0].Reason != "stopped" || h[0].EndedAt == nil {
 			t.Errorf("%s the history is %+v, %v", when, h, err)
 		}
 		if err := os.RemoveAll(filler); err != nil {
