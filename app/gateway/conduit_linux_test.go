@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -167,5 +168,35 @@ func TestConduitUsed(t *testing.T) {
 			_ = c.Close()
 			await(t, "everything is gone", func() bool { return up.busy.Load() == 0 && pipes(t) == before })
 		}
+	}
+}
+
+// TestConduitOfAnswer: a long answer comes by a conduit, which is gone with it, also when the browser leaves in the middle;
+// that is nobody's fault.
+func TestConduitOfAnswer(t *testing.T) {
+	const size = 32 << 20
+	up := serveApp(t, bodyApp(nil))
+	r := newRig(t, up)
+	before := pipes(t)
+	for _, leaves := range []bool{true, false} {
+		c := r.dial()
+		if _, err := io.WriteString(c, r.lines(fmt.Sprintf("GET /%d", size))); err != nil {
+			t.Fatal(err)
+		}
+		await(t, "a pipe is there", func() bool { return pipes(t) == before+2 })
+		if !leaves {
+			res, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, err := io.ReadAll(res.Body); err != nil || !bytes.Equal(got, noise(size)) {
+				t.Errorf("%d bytes, %v", len(got), err)
+			}
+		}
+		_ = c.Close()
+		await(t, "everything is gone", func() bool { return up.busy.Load() == 0 && pipes(t) == before })
+	}
+	if log := r.log.String(); strings.Contains(log, "level=WARN") {
+		t.Errorf("log:\n%s", log)
 	}
 }

@@ -79,7 +79,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 		}
 		failed := new(failure)
 		if !errors.As(err, &failed) { // the answer has begun; end the connection so that nobody takes it for whole
-			if ctx.Err() != nil { // the browser left before the end of the answer, as it may
+			if ctx.Err() != nil || errors.Is(err, errLeft) { // the browser left before the end of the answer, as it may
 				g.log.Debug("browser left during an answer", "app", s.state.Load().app.ID, "err", err)
 			} else {
 				s.odd.Do(func() { g.log.Warn("answer of an app broke off", "app", s.state.Load().app.ID, "err", err) })
@@ -183,7 +183,7 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, key
 		header.Set("Connection", "close") // what is left of the body will not be read
 	}
 	w.WriteHeader(resp.StatusCode)
-	if err := copyAnswer(w, l, resp); err != nil {
+	if err := copyAnswer(w, r, l, resp); err != nil {
 		return nil, fmt.Errorf("pass on the body: %w", err)
 	}
 	for name, values := range resp.Trailer {

@@ -78,7 +78,7 @@ func (d *door) Accept() (net.Conn, error) {
 	}
 }
 
-// browserConn is a connection that was accepted. All but Read is the *net.TCPConn's own, so that the standard library can send files
+// browserConn is a connection that was accepted. All but Read and ReadFrom is the *net.TCPConn's own, so that the standard library can send files
 // over it without copying them.
 type browserConn struct {
 	*net.TCPConn
