@@ -125,7 +125,7 @@ func TestLinkFile(t *testing.T) {
 	}
 	_, first := r.linkFile()
 	for range maxLinkFiles {
-		link, path = r.linkFile()
+		link, _ = r.linkFile()
 	}
 	if left := linkFilesIn(t, r); len(left) != maxLinkFiles {
 		t.Errorf("%d files", len(left))
