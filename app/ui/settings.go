@@ -75,6 +75,10 @@ func (s *settings) draw(d control.Doctor) {
 			{tr("Everything is kept in"), homely(d.Home, s.ws.o.Home)},
 		})),
 	}
+	if !d.Gateway.Peers {
+		s.machine.Add(pad(strip("warning", toneWarn, tr("Other users of this computer cannot be told apart"),
+			tr("Whoever has the link to an app can open it. The browser gets it in a file that only you can read.")), 0, 0, 12, 0))
+	}
 	for _, can := range d.Gateway.PagesCan {
 		s.machine.Add(pad(strip("info", toneCalm, tr("What a page can still do"), tr(can)), 0, 0, 12, 0))
 	}
