@@ -27,7 +27,7 @@ type Options struct {
 	Sandbox  *sandbox.Supervisor // App ends its instances, and does not close it
 	Product  Product             // who we are
 	Programs Programs            // the other programs, for tray and windows
-	Runtime  control.DoctorDeno  // the runtime in use, for doctor
+	Runtime  string              // version of the pinned Deno, for doctor
 	Resolve  []string            // --resolve pairs as written, for doctor
 	Desktop  control.Desktop     // display at start; a control request may bring one later
 	Tray     bool                // start the tray when there is a display
@@ -57,6 +57,8 @@ type App struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
+
+	restoring sync.Mutex // held by the one restore that runs
 
 	probing sync.Mutex // guards probed
 	probed  *sandbox.Report
@@ -92,6 +94,7 @@ type FrontDoor interface {
 	TombstoneAddr(addr netip.Addr, until time.Time)
 	OwnAddresses() (possible bool, why string)
 	Mint(install string) (url, appURL string, err error)
+	LinkFile(link string) (fileURL string, err error)
 	Origin(install string) string
 	EndSessions(install string)
 	SetBanner(install string, b *gateway.Banner)
@@ -198,6 +201,9 @@ func (a *App) recover() error {
 	if err := bundle.Clean(a.stagingDir()); err != nil {
 		return fmt.Errorf("clean the staging folder: %w", err)
 	}
+	if err := cleanRestores(a.stagingDir()); err != nil {
+		return err
+	}
 	records, err := a.store.Installs()
 	if err != nil {
 		return fmt.Errorf("read the installed apps: %w", err)
@@ -224,7 +230,7 @@ func (a *App) recover() error {
 	return nil
 }
 
-// sweep removes version folders that no record names: a crash came between unpacking and recording.
+// sweep removes versions that no record names: a crash came between unpacking and recording.
 func (a *App) sweep(known map[string]store.Install) error {
 	entries, err := os.ReadDir(a.appsDir())
 	if errors.Is(err, os.ErrNotExist) {
@@ -241,9 +247,15 @@ func (a *App) sweep(known map[string]store.Install) error {
 			}
 			continue
 		}
-		keep := map[string]bool{"data": true, "runtime": true, "log": true, versionDir(rec.VersionCode): true}
-		for _, v := range rec.Previous {
-			keep[versionDir(v.VersionCode)] = true
+		keep := map[string]bool{"data": true, "runtime": true, "log": true}
+		for _, v := range append([]store.Version{{VersionCode: rec.VersionCode}}, rec.Previous...) {
+			keep[versionDir(v.VersionCode)], keep[versionDir(v.VersionCode)+".paddock"] = true, true
+		}
+		if err := a.repairData(rec); err != nil {
+			return err
+		}
+		if rec.SetAside != nil {
+			keep[asideName(rec.SetAside.Exchange)] = true
 		}
 		inner, err := os.ReadDir(filepath.Join(a.appsDir(), e.Name()))
 		if err != nil {
@@ -305,6 +317,7 @@ type installed struct {
 	lifecycle sync.Mutex
 
 	// Guarded by App.mu.
+	hold      context.CancelCauseFunc // ends what holds lifecycle for long; nil when nothing does
 	rec       store.Install
 	manifest  *bundle.Manifest
 	session   map[permission.Permission]permission.Grant // answers for this session only
@@ -314,7 +327,8 @@ type installed struct {
 	noted     <-chan struct{} // closed when the end of inst is recorded
 	run       *run            // the last launch in the history; nil before the first
 	starting  bool
-	failures  uint64 // failed starts so far, and why the last one failed: whoever waited for it shares its outcome
+	began     time.Time // of the last start
+	failures  uint64    // failed starts so far, and why the last one failed: whoever waited for it shares its outcome
 	failure   error
 	dueAt     time.Time // its schedule need not be looked at before; see wakeScheduled
 	scheduled bool      // its schedule's handler runs
@@ -324,8 +338,10 @@ type installed struct {
 
 // ending is an end that nobody wished, kept for host pages and for the state.
 type ending struct {
-	state string // control.StateOverBudget or StateFailed
-	title string
-	text  string
-	at    time.Time
+	state    string // control.StateOverBudget or StateFailed
+	title    string
+	text     string           // pages of the app can read it; see statepage.go
+	buttons  []gateway.Action // what can be done about it
+	starting bool             // it never answered
+	at       time.Time
 }

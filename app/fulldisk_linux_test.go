@@ -94,6 +94,9 @@ func TestFullDisk(t *testing.T) {
 	if e := control.AsError(err); e.Code != "disk_full" || e.Exit != control.ExitNotStarted || e.Hint == "" {
 		t.Errorf("started on a full disk: %+v", err)
 	}
+	if code, body := get("/"); code != http.StatusServiceUnavailable || !strings.Contains(body, "The disk is nearly full") || !strings.Contains(body, `value="start"`) || strings.Contains(body, small) {
+		t.Errorf("the page on a full disk: %d %s", code, body)
+	}
 
 	leave(0)
 	want := "allow always"

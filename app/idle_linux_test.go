@@ -171,11 +171,30 @@ func TestIdleLife(t *testing.T) {
 			t.Errorf("a notice: %+v", notice)
 		}
 	}
-	if get("/count") != "1" { // the session is still good
+	var crowd sync.WaitGroup // the session is still good, and all of its requests share one start
+	var pids sync.Map
+	for range 30 {
+		crowd.Go(func() {
+			code, body := load(c, origin+"/pid")
+			if code != http.StatusOK {
+				t.Errorf("one of many: %d %s", code, body)
+			}
+			pids.Store(body, true)
+		})
+	}
+	crowd.Wait()
+	now := get("/pid")
+	pids.Range(func(got, _ any) bool {
+		if got != now || got == pid {
+			t.Errorf("process %s answered; the old one was %s, the new one is %s", got, pid, now)
+		}
+		return true
+	})
+	if get("/count") != "1" {
 		t.Error("not a new process")
 	}
-	if get("/pid") == pid {
-		t.Error("the same process")
+	if h, err := l.History(t.Context(), control.AppRef{App: "test-dev"}); err != nil || len(h) != 2 {
+		t.Errorf("%d launches, %v", len(h), err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -20,6 +21,13 @@ func (a *App) notify(n control.Notice, install string) {
 	for _, c := range n.Actions {
 		rec.Actions = append(rec.Actions, c.Action+"\t"+c.Label)
 	}
+	if n.Facts.Name != "" {
+		facts, err := json.Marshal(n.Facts)
+		if err != nil {
+			a.log.Error("write the facts of a notice", "code", n.Code, "err", err)
+		}
+		rec.Facts = facts
+	}
 	a.history.tell(rec)
 	a.changed()
 }
@@ -33,6 +41,11 @@ func (a *App) notices() []control.Notice {
 	}
 	for _, n := range all {
 		w := control.Notice{ID: n.ID, At: n.At, Code: n.Code, Title: n.Title, Text: n.Text, Severity: n.Severity, Actions: []control.NoticeChoice{}}
+		if len(n.Facts) > 0 {
+			if err := json.Unmarshal(n.Facts, &w.Facts); err != nil {
+				w.Facts = control.NoticeFacts{} // another version's: there is the text
+			}
+		}
 		a.mu.Lock()
 		if app := a.apps[n.Install]; app != nil {
 			w.AppID = app.rec.AppID

@@ -45,7 +45,7 @@ func voidSessions(store Sessions, stored []Session) error {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("void sessions after the port was lost: %w", err)
+		return fmt.Errorf("void the sessions of before: %w", err)
 	}
 	return nil
 }
@@ -228,6 +228,14 @@ func (t *tokens) spend(sent string, now time.Time) bool {
 func good(expiry, now time.Time) bool {
 	left := expiry.Sub(now)
 	return left > 0 && left <= tokenAge
+}
+
+// until returns when a link ends that is not spent.
+func (t *tokens) until(hash [32]byte) (expiry time.Time, live bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	expiry, live = t.expiry[hash]
+	return expiry, live
 }
 
 func (t *tokens) expire(now time.Time) {

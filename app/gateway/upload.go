@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httputil"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -92,6 +93,13 @@ func (u *upload) faulty() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.broken
+}
+
+// cut reports whether the app broke the body off. One that it did not take in time is not cut.
+func (u *upload) cut() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.err != nil && !errors.Is(u.err, os.ErrDeadlineExceeded)
 }
 
 func (u *upload) send(r *http.Request) error {

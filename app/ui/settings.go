@@ -76,7 +76,7 @@ func (s *settings) draw(d control.Doctor) {
 		})),
 	}
 	for _, can := range d.Gateway.PagesCan {
-		s.machine.Add(pad(strip("info", toneCalm, tr("What a page can still do"), can), 0, 0, 12, 0))
+		s.machine.Add(pad(strip("info", toneCalm, tr("What a page can still do"), tr(can)), 0, 0, 12, 0))
 	}
 	for _, r := range d.Resolve {
 		s.machine.Add(pad(strip("warning", toneWarn, tr("A name is led elsewhere"), r), 0, 0, 12, 0))
