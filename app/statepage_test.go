@@ -54,7 +54,9 @@ func TestStatePages(t *testing.T) {
 		{"ended while starting", failed(&sandbox.StartError{Reason: sandbox.StartExited, Exit: sandbox.Exit{Code: 1}, Tail: hidden}), 0, "Notes did not start", "ended while starting (exit code 1)", []string{try, log}, true},
 		{
 			"went over while starting", failed(&sandbox.StartError{Reason: sandbox.StartExited, Exit: sandbox.Exit{Breach: &sandbox.Breach{Budget: "memory", Limit: 96 << 20, Measured: 96 << 20}}}), 0,
-			"Notes was stopped", "96 MiB", []string{again, limits}, false,
+			"Notes was stopped", "96 MiB",
+			[]string{again, limits},
+			false,
 		},
 		{"did not start in time", failed(&sandbox.StartError{Reason: sandbox.StartDeadline}), 0, "Notes did not start", "did not answer in time", []string{try, log}, true},
 		{"cannot be run as described", failed(&sandbox.StartError{Reason: sandbox.StartBadSpec, Err: errors.New(hidden)}), 0, "Notes did not start", "could not run it", []string{try, log}, true},
