@@ -58,6 +58,8 @@ type App struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 
+	restoring sync.Mutex // held by the one restore that runs
+
 	probing sync.Mutex // guards probed
 	probed  *sandbox.Report
 
@@ -199,6 +201,9 @@ func (a *App) recover() error {
 	if err := bundle.Clean(a.stagingDir()); err != nil {
 		return fmt.Errorf("clean the staging folder: %w", err)
 	}
+	if err := cleanRestores(a.stagingDir()); err != nil {
+		return err
+	}
 	records, err := a.store.Installs()
 	if err != nil {
 		return fmt.Errorf("read the installed apps: %w", err)
@@ -225,7 +230,7 @@ func (a *App) recover() error {
 	return nil
 }
 
-// sweep removes version folders that no record names: a crash came between unpacking and recording.
+// sweep removes versions that no record names: a crash came between unpacking and recording.
 func (a *App) sweep(known map[string]store.Install) error {
 	entries, err := os.ReadDir(a.appsDir())
 	if errors.Is(err, os.ErrNotExist) {
@@ -242,9 +247,15 @@ func (a *App) sweep(known map[string]store.Install) error {
 			}
 			continue
 		}
-		keep := map[string]bool{"data": true, "runtime": true, "log": true, versionDir(rec.VersionCode): true}
-		for _, v := range rec.Previous {
-			keep[versionDir(v.VersionCode)] = true
+		keep := map[string]bool{"data": true, "runtime": true, "log": true}
+		for _, v := range append([]store.Version{{VersionCode: rec.VersionCode}}, rec.Previous...) {
+			keep[versionDir(v.VersionCode)], keep[versionDir(v.VersionCode)+".paddock"] = true, true
+		}
+		if err := a.repairData(rec); err != nil {
+			return err
+		}
+		if rec.SetAside != nil {
+			keep[asideName(rec.SetAside.Exchange)] = true
 		}
 		inner, err := os.ReadDir(filepath.Join(a.appsDir(), e.Name()))
 		if err != nil {
@@ -306,6 +317,7 @@ type installed struct {
 	lifecycle sync.Mutex
 
 	// Guarded by App.mu.
+	hold      context.CancelCauseFunc // ends what holds lifecycle for long; nil when nothing does
 	rec       store.Install
 	manifest  *bundle.Manifest
 	session   map[permission.Permission]permission.Grant // answers for this session only

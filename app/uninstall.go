@@ -135,7 +135,7 @@ func (a *App) undoUninstall(ref string) error {
 	return nil
 }
 
-// purgeExpired deletes what was uninstalled more than 30 days ago.
+// purgeExpired deletes what was uninstalled, or set aside by a restore, more than 30 days ago.
 func (a *App) purgeExpired() error {
 	records, err := a.store.Installs()
 	if err != nil {
@@ -144,6 +144,12 @@ func (a *App) purgeExpired() error {
 	for _, rec := range records {
 		if rec.RemovedAt != nil && rec.KeepData == keep30Days && a.now().Sub(*rec.RemovedAt) > keepFor {
 			if err := a.purge(rec); err != nil {
+				return err
+			}
+			continue
+		}
+		if rec.SetAside != nil && a.now().Sub(rec.SetAside.At) > keepFor {
+			if err := a.forgetSetAside(rec); err != nil {
 				return err
 			}
 		}

@@ -31,6 +31,8 @@ const (
 	MethodStage   = "stage"   // Stage → events of Progress, then Staged
 	MethodCommit  = "commit"  // Commit → InstallResult
 	MethodDiscard = "discard" // Discard → Empty
+	MethodBackup  = "backup"  // Backup → events of Progress, then BackupResult
+	MethodRestore = "restore" // Restore → events of Progress, then RestoreResult
 
 	MethodList        = "list"        // Empty → []ListEntry
 	MethodInfo        = "info"        // AppRef → Info
@@ -172,6 +174,7 @@ type TrayState struct {
 // Codes of a Notice.
 const (
 	NoticeInstalled        = "installed"
+	NoticeRestored         = "restored"
 	NoticeOverBudget       = "over_budget"
 	NoticeAppFailed        = "app_failed"
 	NoticePermissionNeeded = "permission_needed"
@@ -194,7 +197,7 @@ type Notice struct {
 // or a version that a window does not know has its Title and Text.
 type NoticeFacts struct {
 	Name       string  `json:"name"`                 // of the app; "": there are no facts
-	Version    string  `json:"version,omitempty"`    // installed
+	Version    string  `json:"version,omitempty"`    // installed, restored
 	Permission string  `json:"permission,omitempty"` // permission_needed
 	ExitCode   int     `json:"exit_code,omitempty"`  // app_failed, where there is no Signal
 	Signal     string  `json:"signal,omitempty"`     // app_failed
@@ -223,7 +226,7 @@ type Stage struct {
 // Progress reports a download or an install step.
 type Progress struct {
 	Source     string  `json:"source"`
-	Step       string  `json:"step"` // "download", "verify", "unpack"
+	Step       string  `json:"step"` // "download", "verify", "unpack", StepCopy, StepRestore
 	Bytes      int64   `json:"bytes"`
 	Total      int64   `json:"total"`              // -1 when the server did not say
 	BytesPerS  float64 `json:"bytes_per_s"`        // over the last seconds
@@ -295,6 +298,58 @@ type Request struct {
 	Reason     string `json:"reason"`
 	Required   bool   `json:"required"`
 	Risk       string `json:"risk"` // "low", "normal", "high"
+}
+
+// Steps of a Progress beside those of a download.
+const (
+	StepCopy    = "copy"    // into a backup
+	StepRestore = "restore" // out of one
+)
+
+// Backup writes an app to one file.
+type Backup struct {
+	App  string `json:"app"`
+	File string `json:"file"` // absolute path, at which there must be nothing
+}
+
+// BackupResult is the document that `paddock backup` prints.
+type BackupResult struct {
+	OK           bool      `json:"ok"`
+	File         string    `json:"file"`
+	Bytes        int64     `json:"bytes"`          // of the file
+	Files        int       `json:"files"`          // of the app's data in it
+	LeftOut      []LeftOut `json:"left_out"`       // what a backup cannot hold; at most 100 are named
+	LeftOutCount int       `json:"left_out_count"` // how many there are
+}
+
+// LeftOut is something in an app's data that is not in a backup.
+type LeftOut struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
+}
+
+// Restore installs an app with its data from a backup, or with Undo goes back to an app's data before the last restore.
+type Restore struct {
+	File string `json:"file,omitempty"` // absolute path
+	App  string `json:"app,omitempty"`  // with Undo
+	Undo bool   `json:"undo,omitempty"`
+}
+
+// RestoreResult is the document that `paddock restore` prints: that of an install, and what became of the answers.
+type RestoreResult struct {
+	OK bool `json:"ok"`
+	InstallResult
+	Trusted   bool         `json:"trusted"`   // the backup was made by this machine and not changed since: its answers were taken over
+	Suggested []Suggestion `json:"suggested"` // answers in it that were not
+	Undo      bool         `json:"undo"`      // the data of before is kept, and --undo goes back to it
+}
+
+// Suggestion is an answer of a backup that the user may give again.
+type Suggestion struct {
+	Permission string `json:"permission"`
+	Decision   string `json:"decision"` // "allow" or "deny"
+	Path       string `json:"path,omitempty"`
+	Why        string `json:"why"` // why it was not taken over
 }
 
 // ListEntry is one line of `paddock list`.

@@ -84,8 +84,12 @@ func noticeText(x control.Notice) (title, text string) {
 		return clean(x.Title, maxLine), clean(x.Text, maxLine)
 	}
 	switch x.Code {
-	case control.NoticeInstalled:
-		return tr("{{.App}} is installed", "App", name), tr("Version {{.Version}}. It has no rights that you did not give it.", "Version", clean(f.Version, maxName))
+	case control.NoticeInstalled, control.NoticeRestored:
+		title = tr("{{.App}} is installed", "App", name)
+		if x.Code == control.NoticeRestored {
+			title = tr("{{.App}} is restored", "App", name)
+		}
+		return title, tr("Version {{.Version}}. It has no rights that you did not give it.", "Version", clean(f.Version, maxName))
 	case control.NoticePermissionNeeded:
 		return tr("{{.App}} asks for a permission", "App", name), tr("It would like to use {{.Permission}}.", "Permission", clean(f.Permission, maxLine))
 	case control.NoticeAppFailed:

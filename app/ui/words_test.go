@@ -202,6 +202,7 @@ func TestGerman(t *testing.T) {
 		{control.Notice{Code: control.NoticeAppFailed, Facts: control.NoticeFacts{Name: "Sky", ExitCode: -1, Signal: "SIGKILL"}}, "Sky wurde unerwartet beendet", "Sie hat sich selbst beendet (Signal SIGKILL)."},
 		{control.Notice{Code: control.NoticePermissionNeeded, Facts: control.NoticeFacts{Name: "{{.N}}", Permission: "net:a.example"}}, "{{.N}} bittet um eine Berechtigung", "Sie möchte net:a.example benutzen."},
 		{control.Notice{Code: control.NoticeInstalled, Facts: control.NoticeFacts{Name: "Sky", Version: "1.2"}}, "Sky ist installiert", "Version 1.2. Sie hat keine Rechte, die du ihr nicht gegeben hast."},
+		{control.Notice{Code: control.NoticeRestored, Facts: control.NoticeFacts{Name: "Sky", Version: "1.2"}}, "Sky ist wiederhergestellt", "Version 1.2. Sie hat keine Rechte, die du ihr nicht gegeben hast."},
 		{control.Notice{Code: "of a later version", Title: "A title", Text: "A text", Facts: control.NoticeFacts{Name: "Sky"}}, "A title", "A text"},
 		{control.Notice{Code: control.NoticeInstalled, Title: "A title", Text: "A text"}, "A title", "A text"},
 	} {
