@@ -86,7 +86,7 @@ func (a *App) backupLocked(ctx context.Context, app *installed, file string, on 
 	}
 	key, err := backup.MakeKey(a.keyFile())
 	if err != nil {
-		return none, err
+		return none, keyError(err)
 	}
 	grants, err := a.store.Grants(app.id)
 	if err != nil {
@@ -175,6 +175,14 @@ func checkKept(key string, code uint32, name, id, file string) error {
 		return fmt.Errorf("read the app's bundle: %w", err)
 	}
 	return control.NewError(control.ExitFailed, "bundle_damaged", fmt.Sprintf("The bundle that was kept of %s is damaged.", name), again, nil)
+}
+
+// keyError explains why this machine's key cannot be used.
+func keyError(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	return control.NewError(control.ExitFailed, "backup_key", sentence(err), "Give it back to you alone (mode 0600), or move it away: a new one is then made, and the answers in earlier backups are asked anew.", nil)
 }
 
 // backupError explains why there is no backup.

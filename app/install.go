@@ -398,16 +398,11 @@ func (a *App) commit(ctx context.Context, s *stage, in control.Commit) (control.
 		if same {
 			requests = prev.manifest.Requests()
 		}
-		answers = a.restoredAnswers(s, requests, grants)
-		grants = nil
-		s.back.budget(&rec)
-		if !s.back.own {
-			rec.Asks = nil // so that a window asks
-		}
-		back, err := a.exchangeData(&rec, s.back.data, kept)
-		if err != nil {
+		var back func() error
+		if answers, back, err = a.bringBack(s, &rec, requests, grants, kept); err != nil {
 			return control.InstallResult{}, undo(err)
 		}
+		grants = nil
 		forward := undo
 		undo = func(err error) error { return forward(errors.Join(err, back())) }
 	}

@@ -432,7 +432,7 @@ const (
 )
 
 func recent(deaths []time.Time, now time.Time) []time.Time {
-	return slices.DeleteFunc(slices.Clone(deaths), func(t time.Time) bool { return now.Sub(t) > deathWindow })
+	return slices.DeleteFunc(slices.Clone(deaths), func(t time.Time) bool { return now.Sub(t).Abs() > deathWindow })
 }
 
 // backoff is how long a request must not wake the app after its last death.
@@ -442,7 +442,7 @@ func backoff(deaths []time.Time, now time.Time) time.Duration {
 		return 0
 	}
 	wait := min(time.Second<<min(len(recent)-deathsBefore+1, 6), maxBackoff)
-	return max(0, recent[len(recent)-1].Add(wait).Sub(now))
+	return min(max(0, recent[len(recent)-1].Add(wait).Sub(now)), wait)
 }
 
 // forgive forgets how an app ended: a person wants it now.

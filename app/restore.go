@@ -115,7 +115,7 @@ func (a *App) readBackup(ctx context.Context, file, work string, on func(control
 	}
 	key, err := backup.ReadKey(a.keyFile())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
+		return nil, keyError(err)
 	}
 	f, err := os.Open(file)
 	if err != nil {
@@ -168,6 +168,18 @@ func (r *returning) budget(rec *store.Install) {
 	if r.own && checkBudget(b) == nil {
 		rec.Budget = b
 	}
+}
+
+// bringBack makes data and limits those of the backup, and returns the answers that follow; present are those of now. The caller
+// commits rec; back takes the data back if that fails.
+func (a *App) bringBack(s *stage, rec *store.Install, requests []permission.Request, present []permission.Grant, had bool) (answers []permission.Grant, back func() error, err error) {
+	s.back.budget(rec)
+	if !s.back.own {
+		rec.Asks = nil // so that a window asks
+	}
+	answers = a.restoredAnswers(s, requests, present)
+	back, err = a.exchangeData(rec, s.back.data, had)
+	return answers, back, err
 }
 
 // undoRestore goes back to the data before the last restore. What was there until now is set aside in turn.

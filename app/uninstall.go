@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"paddock/app/bundle"
@@ -41,10 +42,13 @@ func (a *App) Uninstall(ctx context.Context, in control.Uninstall) error {
 	if err := a.endLocked(ctx, app); err != nil {
 		return err
 	}
+	removed := a.now()
+	if _, latest, err := a.store.Aged(); err == nil && latest.After(removed) { // the clock was set back: the 30 days begin now
+		removed = latest
+	}
 	// The record first: from here on the app is gone whatever happens to the folders.
 	if err := a.editRecord(app, func(rec *store.Install) {
-		now := a.now()
-		rec.RemovedAt, rec.KeepData = &now, keep30Days
+		rec.RemovedAt, rec.KeepData = &removed, keep30Days
 		if in.KeepData {
 			rec.KeepData = keepForever
 		}
@@ -135,24 +139,36 @@ func (a *App) undoUninstall(ref string) error {
 	return nil
 }
 
-// purgeExpired deletes what was uninstalled, or set aside by a restore, more than 30 days ago.
+// purgeExpired deletes what was uninstalled, or set aside by a restore, more than 30 days ago. A clock that leaps ahead or
+// is set back for a while deletes nothing (see store.Aged), and what was uninstalled meanwhile is kept no longer than the
+// rest. What was set aside meanwhile is: there is one of it for each app, and the next restore replaces it.
 func (a *App) purgeExpired() error {
 	records, err := a.store.Installs()
 	if err != nil {
 		return fmt.Errorf("read the records: %w", err)
 	}
+	records = slices.DeleteFunc(records, func(rec store.Install) bool {
+		return rec.SetAside == nil && (rec.RemovedAt == nil || rec.KeepData != keep30Days)
+	})
+	if len(records) == 0 {
+		return nil
+	}
+	aged, latest, err := a.store.Aged()
+	if err != nil {
+		return fmt.Errorf("tell the age of what was uninstalled: %w", err)
+	}
+	var errs []error
 	for _, rec := range records {
-		if rec.RemovedAt != nil && rec.KeepData == keep30Days && a.now().Sub(*rec.RemovedAt) > keepFor {
-			if err := a.purge(rec); err != nil {
-				return err
-			}
-			continue
-		}
-		if rec.SetAside != nil && a.now().Sub(rec.SetAside.At) > keepFor {
-			if err := a.forgetSetAside(rec); err != nil {
-				return err
-			}
+		removed := rec.RemovedAt != nil && rec.KeepData == keep30Days
+		switch {
+		case removed && rec.RemovedAt.Sub(latest) > keepFor/30: // the clock was ahead then
+			rec.RemovedAt = &latest
+			errs = append(errs, a.store.PutInstall(rec))
+		case removed && aged.Sub(*rec.RemovedAt) > keepFor:
+			errs = append(errs, a.purge(rec)) // one that cannot be deleted keeps no other
+		case rec.SetAside != nil && aged.Sub(rec.SetAside.At) > keepFor:
+			errs = append(errs, a.forgetSetAside(rec))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }

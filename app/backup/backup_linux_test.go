@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -316,6 +318,88 @@ func TestTarget(t *testing.T) {
 				t.Errorf("in the folder: %v %v", left, err)
 			}
 		})
+	}
+}
+
+// TestBounds: what is too big is refused before a byte of it is written, and memory does not grow with the data.
+func TestBounds(t *testing.T) {
+	dir := t.TempDir()
+	bundle, data := filepath.Join(dir, "b"), filepath.Join(dir, "data")
+	hole := filepath.Join(data, "hole")
+	if err := errors.Join(os.WriteFile(bundle, nil, 0o600), os.Mkdir(data, 0o700), os.WriteFile(hole, nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	source := Source{Header: sampleHeader(), Bundle: bundle, Data: data, Key: ourKey}
+	if err := os.Truncate(hole, MaxBytes+1); err != nil {
+		t.Skip("this file system has no files of that size: ", err)
+	}
+	var out bytes.Buffer
+	if _, err := Write(t.Context(), &out, source, nil); ruleOf(err) != RuleSize || out.Len() != 0 {
+		t.Errorf("more than may be saved: %v, %d bytes were written", err, out.Len())
+	}
+	if err := os.Truncate(hole, 1000); err != nil {
+		t.Fatal(err)
+	}
+	full := errors.New("full")
+	source.Fits = func(n int64) error {
+		if n != 1000 {
+			t.Errorf("asks for room for %d bytes", n)
+		}
+		return full
+	}
+	if _, err := Write(t.Context(), &out, source, nil); !errors.Is(err, full) || out.Len() != 0 {
+		t.Errorf("without room: %v, %d bytes were written", err, out.Len())
+	}
+
+	lying := archive(t, ourKey, plain("data/x", "y"))
+	at := bytes.Index(lying, []byte("data/x"))
+	h := lying[at : at+block]
+	copy(h[124:136], "\x80\x00\x00\x00\x7f\xff\xff\xff\xff\xff\xff\xff") // its size, in base 256
+	sum := 0
+	copy(h[148:156], "        ")
+	for _, c := range h {
+		sum += int(c)
+	}
+	copy(h[148:156], fmt.Sprintf("%06o\x00 ", sum))
+	got, err := read(t, lying, ourKey)
+	if ruleOf(err) == "" {
+		t.Errorf("a size that cannot be: %v", err)
+	}
+	if left, err := os.ReadDir(got.data); err != nil || len(left) != 0 {
+		t.Errorf("it was begun: %v %v", left, err)
+	}
+
+	const big = 64 << 20
+	if err := os.Truncate(hole, big); err != nil {
+		t.Fatal(err)
+	}
+	source.Fits = nil
+	used := func(do func()) uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		do()
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc
+	}
+	file, err := os.Create(filepath.Join(dir, "out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	if n := used(func() { _, err = Write(t.Context(), file, source, nil) }); err != nil || n > big/8 {
+		t.Errorf("writing %d bytes takes %d of memory, %v", big, n, err)
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		t.Fatal(err)
+	}
+	n := used(func() {
+		var r *Reader
+		if r, err = Open(t.Context(), file, Options{Key: ourKey}); err == nil {
+			err = errors.Join(r.Bundle(filepath.Join(dir, "b2")), r.Data(filepath.Join(dir, "back")))
+		}
+	})
+	if err != nil || n > big/8 {
+		t.Errorf("reading %d bytes takes %d of memory, %v", big, n, err)
 	}
 }
 

@@ -109,6 +109,7 @@ func TestSpans(t *testing.T) {
 		31*time.Millisecond + 400*time.Microsecond: "31ms",
 		83 * time.Second: "1m23s",
 		26*time.Hour + 3*time.Minute + time.Second: "26h3m",
+		-time.Hour: "?",
 	} {
 		if got := spanText(d); got != want {
 			t.Errorf("%s: %q, want %q", d, got, want)

@@ -105,6 +105,8 @@ func endCell(reason string) cell {
 
 func spanText(d time.Duration) string {
 	switch {
+	case d < 0: // the clock was set back meanwhile
+		return "?"
 	case d < time.Second:
 		return d.Round(time.Millisecond).String()
 	case d < time.Hour:

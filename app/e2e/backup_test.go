@@ -124,6 +124,16 @@ func TestBackupAndRestore(t *testing.T) {
 			t.Errorf("%s: %+v", name, no.Error)
 		}
 	}
+	secretFile := filepath.Join(m.home, "backup.key")
+	if err := os.Chmod(secretFile, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if no := m.refused(1, "restore", file); no.Error.Code != "backup_key" || no.Error.Hint == "" {
+		t.Errorf("a key that others can read: %+v", no.Error)
+	}
+	if err := os.Chmod(secretFile, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	m.refused(4, "backup", "nobody", filepath.Join(t.TempDir(), "x"))
 	m.refused(4, "restore", "--undo", "nobody")
 	m.refused(2, "restore")

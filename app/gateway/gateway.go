@@ -413,6 +413,7 @@ func (g *Gateway) tidy() {
 	var expired []string
 	for host, s := range *g.byHost.Load() {
 		s.pool.expire(time.Now())
+		s.jar.setBack(now)
 		s.tokens.expire(now)
 		s.passes.expire(now)
 		if gone := s.gone.Load(); gone != 0 && now.UnixNano() > gone {

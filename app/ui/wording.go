@@ -118,7 +118,7 @@ func momentText(t, now time.Time) string {
 
 // lastedText is a duration in the two largest units.
 func lastedText(d time.Duration) string {
-	d = d.Round(time.Second)
+	d = max(d.Round(time.Second), 0) // the clock may have been set back
 	switch {
 	case d < time.Minute:
 		return tr("{{.S}} s", "S", int(d.Seconds()))

@@ -110,5 +110,5 @@ func group(like row, names ...string) []row {
 
 // table is all rows.
 func table() []row {
-	return slices.Concat(fileRows(), writeRows(), networkRows(), egressRows(), processRows(), engineRows(), resourceRows(), hostRows())
+	return slices.Concat(fileRows(), writeRows(), networkRows(), egressRows(), processRows(), engineRows(), resourceRows(), remoteRows(), hostRows())
 }

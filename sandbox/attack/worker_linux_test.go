@@ -193,6 +193,9 @@ func (s *stage) prepareLaunchers() error {
 	if err := copyFile(filepath.Join(s.Rows, "open.js"), filepath.Join(files.Dir, "open.js"), 0o444); err != nil {
 		return err
 	}
+	if err := os.WriteFile(filepath.Join(files.Dir, authorityFile), []byte(s.world.Net.Authority), 0o444); err != nil {
+		return err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -474,12 +477,14 @@ func (s *stage) describe() map[string]any {
 		"app": s.spec.AppDir, "data": s.spec.DataDir, "runtime": s.spec.RuntimeDir, "log": s.spec.LogDir,
 		"entry": paths.Entry.Dir, "socket": paths.Socket, "sockets": paths.Sockets, "proxy": paths.Proxy,
 		"leak": filepath.Join(s.Root, "bin", leakFile), "machine": thisMachine(), "linker": s.world.Linker, "native": s.world.native, "shell": s.world.Shell,
-		"unstable":  s.Setting == settingKernel || s.Setting == settingControl,
-		"control":   s.Setting == settingControl,
-		"budget":    int64(smallMemory),
-		"cores":     smallCPU / 100.0,
-		"burst":     smallBurst,
-		"neighbour": map[string]any{"data": s.near.DataDir, "runtime": s.near.RuntimeDir, "log": s.near.LogDir, "app": s.near.AppDir, "socket": s.neighbour.Socket(), "pid": s.neighbour.PID()},
+		"unstable":    s.Setting == settingKernel || s.Setting == settingControl,
+		"importHosts": importHosts,
+		"signpost":    w.signpost,
+		"control":     s.Setting == settingControl,
+		"budget":      int64(smallMemory),
+		"cores":       smallCPU / 100.0,
+		"burst":       smallBurst,
+		"neighbour":   map[string]any{"data": s.near.DataDir, "runtime": s.near.RuntimeDir, "log": s.near.LogDir, "app": s.near.AppDir, "socket": s.neighbour.Socket(), "pid": s.neighbour.PID()},
 	}
 }
 
