@@ -20,6 +20,7 @@ import (
 const (
 	answerTime = 10 * time.Second // within which Firefox answers, or never does
 	lastWords  = time.Second      // for an answer that is on its way when the document is said to be gone
+	settling   = time.Second      // for a page that is leaving by itself to have left
 	attempts   = 3
 )
 
@@ -101,7 +102,12 @@ func (f *firefox) moved(method string, params json.RawMessage) {
 	case "browsingContext.navigationCommitted":
 		at := f.at(p.Context)
 		at.flying = step{}
-		at.there = at.there || sameURL(p.URL, at.want)
+		switch {
+		case sameURL(p.URL, at.want):
+			at.there = true
+		case sameURL(p.URL, at.first):
+			at.first = "" // it came before ours began, and is over
+		}
 	}
 	close(f.turn)
 	f.turn = make(chan struct{})
@@ -155,6 +161,7 @@ func (f *firefox) navigate(ctx context.Context, id, url string) (err error) {
 func (f *firefox) goTo(ctx context.Context, id, url string) error {
 	ctx, done := context.WithTimeout(ctx, answerTime)
 	defer done()
+	f.settle(ctx, id)
 	f.mu.Lock()
 	at := f.at(id)
 	at.want, at.first, at.there, at.flying = url, at.flying.url, false, step{}
@@ -212,6 +219,27 @@ func (f *firefox) goTo(ctx context.Context, id, url string) error {
 		return errOvertaken // it may still become the document, though Firefox says that it was interrupted
 	}
 	return nil
+}
+
+// settle lets a navigation of the page's own end before another one is asked for, if that is soon.
+func (f *firefox) settle(ctx context.Context, id string) {
+	ctx, done := context.WithTimeout(ctx, settling)
+	defer done()
+	for {
+		f.mu.Lock()
+		flying, turn := f.at(id).flying, f.turn
+		f.mu.Unlock()
+		if flying.url == "" {
+			return
+		}
+		select {
+		case <-turn:
+		case <-f.wire.closed:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // untilComplete waits until the document that is there is complete, and not the blank one that is there between two.
