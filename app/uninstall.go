@@ -140,35 +140,61 @@ func (a *App) undoUninstall(ref string) error {
 }
 
 // purgeExpired deletes what was uninstalled, or set aside by a restore, more than 30 days ago. A clock that leaps ahead or
-// is set back for a while deletes nothing (see store.Aged), and what was uninstalled meanwhile is kept no longer than the
-// rest. What was set aside meanwhile is: there is one of it for each app, and the next restore replaces it.
+// is set back for a while deletes nothing (see store.Aged), and what was put away meanwhile is kept no longer than the
+// rest.
 func (a *App) purgeExpired() error {
 	records, err := a.store.Installs()
 	if err != nil {
 		return fmt.Errorf("read the records: %w", err)
 	}
-	records = slices.DeleteFunc(records, func(rec store.Install) bool {
-		return rec.SetAside == nil && (rec.RemovedAt == nil || rec.KeepData != keep30Days)
-	})
+	since := func(rec store.Install) *time.Time { // it was put away; nil when nothing of it is
+		switch {
+		case rec.RemovedAt != nil && rec.KeepData == keep30Days:
+			return rec.RemovedAt
+		case rec.SetAside != nil:
+			return &rec.SetAside.At
+		}
+		return nil
+	}
+	records = slices.DeleteFunc(records, func(rec store.Install) bool { return since(rec) == nil })
 	if len(records) == 0 {
 		return nil
 	}
 	aged, latest, err := a.store.Aged()
 	if err != nil {
-		return fmt.Errorf("tell the age of what was uninstalled: %w", err)
+		return fmt.Errorf("tell the age of what was put away: %w", err)
 	}
 	var errs []error
 	for _, rec := range records {
-		removed := rec.RemovedAt != nil && rec.KeepData == keep30Days
+		at := since(rec)
 		switch {
-		case removed && rec.RemovedAt.Sub(latest) > keepFor/30: // the clock was ahead then
-			rec.RemovedAt = &latest
-			errs = append(errs, a.store.PutInstall(rec))
-		case removed && aged.Sub(*rec.RemovedAt) > keepFor:
+		case at.Sub(latest) > keepFor/30: // the clock was ahead then
+			errs = append(errs, a.putAwayAt(rec, latest))
+		case aged.Sub(*at) <= keepFor:
+		case at == rec.RemovedAt:
 			errs = append(errs, a.purge(rec)) // one that cannot be deleted keeps no other
-		case rec.SetAside != nil && aged.Sub(rec.SetAside.At) > keepFor:
+		default:
 			errs = append(errs, a.forgetSetAside(rec))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// putAwayAt changes when an app, or what a restore set aside of it, was put away.
+func (a *App) putAwayAt(rec store.Install, at time.Time) error {
+	redate := func(rec *store.Install) {
+		if rec.RemovedAt != nil {
+			rec.RemovedAt = &at
+		} else if rec.SetAside != nil {
+			rec.SetAside = &store.SetAside{Exchange: rec.SetAside.Exchange, At: at}
+		}
+	}
+	a.mu.Lock()
+	app := a.apps[rec.Install]
+	a.mu.Unlock()
+	if app != nil {
+		return a.editRecord(app, redate)
+	}
+	redate(&rec)
+	return a.store.PutInstall(rec)
 }

@@ -136,6 +136,7 @@ type sample struct {
 	data      int64         // bytes of private writable address space (VmData); 0 where unknown
 	dataLimit int64         // the kernel's limit on data (RLIMIT_DATA), bytes; 0 where there is none
 	cpu       time.Duration // user and system time of all threads, ended ones included
+	clock     time.Duration // the same by the process's own clock, to the nanosecond; 0 where unknown
 	sys       time.Duration // the system part of cpu
 	written   int64         // bytes sent towards storage since the process started; unknownWritten where not counted
 	threads   int
@@ -155,6 +156,11 @@ const (
 	worstWrite   = 8e9 // bytes per second of system time: what the kernel can copy or map at most
 	wallSlack    = 8 << 20
 	wallPatience = time.Second
+	// An app that is read this rarely is first asked whether it did anything at all. The clock of a process that has set
+	// itself a timer on it runs behind by up to a tick of the kernel, 10 ms at most (kernel/time/posix-cpu-timers.c).
+	restWait = 40 * time.Millisecond
+	restLag  = 10 * time.Millisecond
+	restLook = 2 * time.Second
 )
 
 // headroomWait is how long an app with that many bytes left cannot cross its limit, between pollMin and pollMax.

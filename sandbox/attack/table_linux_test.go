@@ -108,7 +108,7 @@ func group(like row, names ...string) []row {
 	return rows
 }
 
-// table is all rows.
+// table is all rows. Some of egressRows change the proxy variables of their app, which remoteRows need as they are.
 func table() []row {
-	return slices.Concat(fileRows(), writeRows(), networkRows(), egressRows(), processRows(), engineRows(), resourceRows(), remoteRows(), hostRows())
+	return slices.Concat(fileRows(), writeRows(), networkRows(), remoteRows(), egressRows(), processRows(), engineRows(), resourceRows(), hostRows())
 }
