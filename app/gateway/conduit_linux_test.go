@@ -174,7 +174,7 @@ func TestConduitUsed(t *testing.T) {
 // TestConduitOfAnswer: a long answer comes by a conduit, which is gone with it, also when the browser leaves in the middle;
 // that is nobody's fault.
 func TestConduitOfAnswer(t *testing.T) {
-	const size = 32 << 20
+	const size = 16 << 20
 	up := serveApp(t, bodyApp(nil))
 	r := newRig(t, up)
 	before := pipes(t)
