@@ -108,6 +108,14 @@ type Breach struct {
 	Limit, Measured float64
 }
 
+// noun is the budget as people would call it: an app is one process, and what the kernel counts as processes are its threads.
+func (b Breach) noun() string {
+	if b.Budget == BudgetProcesses {
+		return "thread"
+	}
+	return b.Budget
+}
+
 // Usage is what an instance uses now, as of the last sample.
 type Usage struct {
 	CPUPercent      float64 // of one core, over about the last second

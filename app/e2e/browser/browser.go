@@ -173,12 +173,17 @@ func (b *Browser) start(program string, options Options) error {
 	case <-ctx.Done():
 		return errors.New("it names no endpoint")
 	}
+	var d driver
 	if b.Kind == Chromium {
-		b.driver, err = newChromium(ctx, b.Endpoint)
+		d, err = newChromium(ctx, b.Endpoint)
 	} else {
-		b.driver, err = newFirefox(ctx, b.Endpoint)
+		d, err = newFirefox(ctx, b.Endpoint)
 	}
-	return err
+	if err != nil {
+		return err // and no driver, not even one of a type
+	}
+	b.driver = d
+	return nil
 }
 
 // listen reads what the browser prints, until its last process ends.

@@ -95,6 +95,22 @@ func use(t *testing.T, b *Browser, port string) {
 		t.Error(err)
 	}
 	p.Until("replaced", `location.pathname === "/" && document.title !== ""`)
+	// A page that is leaving by itself while it is told to go elsewhere, which it then is.
+	for i := range 6 {
+		away := fmt.Sprintf("http://inner.test:%s/?%d", port, i)
+		if got := p.Try(fmt.Sprintf(`((async () => { await 0; location.href = %q })(), 1)`, away)); got != "1" && !strings.HasPrefix(got, "gone: ") {
+			t.Errorf("leaving: %s", got)
+		}
+		eventually(t, "the page leaves", func() bool {
+			return slices.ContainsFunc(b.Requests(), func(r Request) bool { return r.URL == away })
+		})
+		if err := p.Navigate("http://" + host + "/"); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.URL(); got != "http://"+host+"/" {
+			t.Errorf("round %d: at %s", i, got)
+		}
+	}
 	if err := p.Navigate("http://" + host + "/none"); err == nil {
 		t.Error("a page without content is a page")
 	}

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
+	"sync"
 )
 
 // quiet are Firefox's preferences for a browser that calls nobody by itself and greets nobody. Preferences that
@@ -54,6 +54,7 @@ var quiet = map[string]any{
 	"network.captive-portal-service.enabled":                     false,
 	"network.connectivity-service.enabled":                       false,
 	"network.trr.mode":                                           5,
+	"remote.retry-on-abort":                                      false, // a script is not run again in the page that comes after
 	"nimbus.rollouts.enabled":                                    false,
 	"security.OCSP.enabled":                                      0,
 	"security.certerrors.mitm.priming.enabled":                   false,
@@ -99,10 +100,14 @@ func firefoxArgs(folder string, options Options) []string {
 type firefox struct {
 	wire *wire
 	rec  *record
+
+	mu     sync.Mutex
+	places map[string]*place
+	turn   chan struct{} // closed by the next event about a place
 }
 
 func newFirefox(ctx context.Context, endpoint string) (*firefox, error) {
-	f := &firefox{rec: newRecord()}
+	f := &firefox{rec: newRecord(), places: map[string]*place{}, turn: make(chan struct{})}
 	w, err := dial(ctx, endpoint+"/session", f.on)
 	if err != nil {
 		return nil, err
@@ -112,7 +117,11 @@ func newFirefox(ctx context.Context, endpoint string) (*firefox, error) {
 		w.close()
 		return nil, err
 	}
-	events := []string{"network.beforeRequestSent", "network.responseCompleted", "network.fetchError", "log.entryAdded"}
+	events := []string{
+		"network.beforeRequestSent", "network.responseCompleted", "network.fetchError", "log.entryAdded", "script.realmCreated",
+		"script.realmDestroyed", "browsingContext.contextDestroyed", "browsingContext.navigationStarted", "browsingContext.navigationCommitted",
+		"browsingContext.navigationFailed",
+	}
 	if err := w.call(ctx, "", "session.subscribe", map[string]any{"events": events}, nil); err != nil {
 		w.close()
 		return nil, err
@@ -133,6 +142,10 @@ func (f *firefox) quit(ctx context.Context) error {
 }
 
 func (f *firefox) on(e event) {
+	if strings.HasPrefix(e.method, "script.") || strings.HasPrefix(e.method, "browsingContext.") {
+		f.moved(e.method, e.params)
+		return
+	}
 	var p struct {
 		Request struct {
 			Request string // its id
@@ -160,37 +173,8 @@ func (f *firefox) on(e event) {
 func (f *firefox) open(ctx context.Context) (string, error) {
 	var made struct{ Context string }
 	// A window, since a tab in the background draws nothing, and what is not drawn is not fetched.
-	err := f.wire.call(ctx, "", "browsingContext.create", map[string]any{"type": "window"}, &made)
+	err := f.ask(ctx, "browsingContext.create", map[string]any{"type": "window"}, &made)
 	return made.Context, err
-}
-
-// where describes the document in a context: another document has another begin.
-const where = "document.readyState + ' ' + performance.timeOrigin + ' ' + document.documentURI"
-
-func (f *firefox) navigate(ctx context.Context, id, url string) error {
-	look := func() (string, error) {
-		once, done := context.WithTimeout(ctx, oneTry)
-		defer done()
-		return f.eval(once, id, where, false)
-	}
-	before, _ := look()
-	err := f.wire.call(ctx, "", "browsingContext.navigate", map[string]any{"context": id, "url": url, "wait": "complete"}, nil)
-	if err == nil {
-		return untilLoaded(ctx, f, id)
-	}
-	if !strings.Contains(err.Error(), "NS_BINDING_ABORTED") && !strings.Contains(err.Error(), "interrupted") {
-		return err
-	}
-	// A page that replaces itself while it loads counts as aborted or interrupted, though the other one is on its way.
-	until := time.Now().Add(2 * time.Second)
-	for time.Now().Before(until) && ctx.Err() == nil {
-		now, problem := look()
-		if problem == nil && now != before && strings.HasPrefix(now, "complete ") && !strings.Contains(now, " about:") {
-			return nil
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	return err
 }
 
 func (f *firefox) eval(ctx context.Context, id, expression string, activated bool) (string, error) {
@@ -202,6 +186,8 @@ func (f *firefox) eval(ctx context.Context, id, expression string, activated boo
 		}
 		ExceptionDetails struct{ Text string }
 	}
+	ctx, done := f.whileThere(ctx, id)
+	defer done()
 	err := f.wire.call(ctx, "", "script.evaluate", map[string]any{
 		"expression": expression, "target": map[string]any{"context": id}, "awaitPromise": true, "userActivation": activated,
 	}, &got)
@@ -223,7 +209,7 @@ type bidiContext struct {
 
 func (f *firefox) tree(ctx context.Context, params map[string]any) ([]bidiContext, error) {
 	var got struct{ Contexts []bidiContext }
-	err := f.wire.call(ctx, "", "browsingContext.getTree", params, &got)
+	err := f.ask(ctx, "browsingContext.getTree", params, &got)
 	return got.Contexts, err
 }
 
@@ -260,7 +246,7 @@ func (f *firefox) cookies(ctx context.Context) ([]Cookie, error) {
 			HTTPOnly, Secure             bool
 		}
 	}
-	if err := f.wire.call(ctx, "", "storage.getCookies", nil, &got); err != nil {
+	if err := f.ask(ctx, "storage.getCookies", nil, &got); err != nil {
 		return nil, err
 	}
 	var all []Cookie
@@ -272,18 +258,24 @@ func (f *firefox) cookies(ctx context.Context) ([]Cookie, error) {
 
 func (f *firefox) screenshot(ctx context.Context, id string) (string, error) {
 	var got struct{ Data string }
-	err := f.wire.call(ctx, "", "browsingContext.captureScreenshot", map[string]any{"context": id}, &got)
+	err := f.ask(ctx, "browsingContext.captureScreenshot", map[string]any{"context": id}, &got)
 	return got.Data, err
 }
 
 func (f *firefox) click(ctx context.Context, id string, x, y float64) error {
-	return f.wire.call(ctx, "", "input.performActions", map[string]any{"context": id, "actions": []any{map[string]any{
+	ctx, done := f.whileThere(ctx, id)
+	defer done()
+	err := f.wire.call(ctx, "", "input.performActions", map[string]any{"context": id, "actions": []any{map[string]any{
 		"type": "pointer", "id": "mouse", "parameters": map[string]any{"pointerType": "mouse"}, "actions": []any{
 			map[string]any{"type": "pointerMove", "x": int(x), "y": int(y), "origin": "viewport"},
 			map[string]any{"type": "pointerDown", "button": 0},
 			map[string]any{"type": "pointerUp", "button": 0},
 		},
 	}}}, nil)
+	if errors.Is(err, errGone) {
+		return nil // by the click
+	}
+	return err
 }
 
 func (f *firefox) back(ctx context.Context, id string, steps int) error {
@@ -291,5 +283,7 @@ func (f *firefox) back(ctx context.Context, id string, steps int) error {
 }
 
 func (f *firefox) closeTab(ctx context.Context, id string) error {
+	ctx, done := context.WithTimeout(ctx, answerTime)
+	defer done()
 	return f.wire.call(ctx, "", "browsingContext.close", map[string]any{"context": id}, nil)
 }

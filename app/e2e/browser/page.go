@@ -4,13 +4,14 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 )
 
-// oneTry bounds one look at a page that changes: Firefox never answers for a document that goes while it is asked.
+// oneTry bounds one look at a page that changes: a document that goes while it is asked may never answer.
 const oneTry = patience / 20
 
 // Page is a tab, or a frame in one. Its methods fail the test that opened it when the browser does not answer.
@@ -55,7 +56,16 @@ func (p *Page) Close() {
 func (p *Page) Navigate(url string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := p.b.driver.navigate(ctx, p.id, url); err != nil {
+	err := p.b.driver.navigate(ctx, p.id, url)
+	if errors.Is(err, errLost) {
+		// Rare, and for good: the tab answers nothing any more. Another one takes its place, without the history.
+		p.t.Logf("%s: go to %s: %v: once more in another tab", p.b.Kind, url, err)
+		p.Close()
+		if p.id, err = p.b.driver.open(ctx); err == nil {
+			err = p.b.driver.navigate(ctx, p.id, url)
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("%s: go to %s: %w", p.b.Kind, url, err)
 	}
 	return nil

@@ -162,7 +162,7 @@ func (w *wire) call(ctx context.Context, session, method string, params, into an
 		return fmt.Errorf("%s: %w", method, errClosed)
 	case <-ctx.Done():
 		w.forget(id)
-		return fmt.Errorf("%s: no answer: %w", method, ctx.Err())
+		return fmt.Errorf("%s: no answer: %w", method, context.Cause(ctx))
 	}
 	if m.Error != nil {
 		return fmt.Errorf("%s: %s %s", method, m.Error, m.Message)
