@@ -139,7 +139,10 @@ func BenchmarkOvershoot(b *testing.B) {
 				w := newWatchdog(nil)
 				i := startChild(b, c.mode, c.budget)
 				w.add(i)
-				for c.rests && !w.resting(i.pid()) {
+				for deadline := time.Now().Add(patience); c.rests && !w.resting(i.pid()); {
+					if time.Now().After(deadline) {
+						b.Fatal("it does not come to rest")
+					}
 					time.Sleep(pollMin)
 				}
 				i.begin(b)

@@ -507,7 +507,7 @@ func BenchmarkFifty(b *testing.B) {
 	}
 	began := cpuTime(b)
 	for b.Loop() {
-		time.Sleep(time.Second)
+		<-time.After(time.Second) // what is measured is this second
 	}
 	used := cpuTime(b) - began
 	b.ReportMetric(100*used.Seconds()/float64(b.N), "%core")
