@@ -31,12 +31,12 @@ BROWSER_TESTS = ^(TestMatrix|TestShell)$$
 # Packages whose tests use only what the test cache sees: their own files and environment, and the test program. Their
 # result is remembered until one of these changes (test-chromium and test-firefox say what else is). All others use real
 # apps, browsers, walls and programs in bin/, and run each time.
-LOGIC_PKGS = ./app/bundle ./app/cli ./app/ui ./sandbox/permission ./store
+LOGIC_PKGS = ./app/backup ./app/bundle ./app/cli ./app/ui ./sandbox/permission ./store
 GUI_PKGS = ./app/tray ./app/window
 # With ./packaging, which builds, checks and installs the .deb: both wait a lot, and for different things.
 E2E_PKGS = ./app/e2e ./packaging
 # What must at least compile for the other systems.
-PORTABLE = ./app ./app/bundle/... ./app/cli ./app/control/... ./app/gateway ./packaging ./sandbox/... ./store
+PORTABLE = ./app ./app/backup ./app/bundle/... ./app/cli ./app/control/... ./app/gateway ./packaging ./sandbox/... ./store
 
 # Programs of other projects that tests, linting and packaging use, built from the Go module proxy.
 # They stay out of go.mod: their dependencies are not ours.
@@ -173,10 +173,10 @@ bench: headless ## Go benchmarks, then the program's own
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZ_TIME (10s)
-	@for pkg in $$(go list ./...); do \
-	  for target in $$($(PURE) go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
-	    echo "== $$pkg $$target"; \
-	    $(PURE) go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) $$pkg; \
+	@for folder in $$(grep -rl --include='*_test.go' '^func Fuzz' app assets packaging sandbox store | xargs -n 1 dirname | sort -u); do \
+	  for target in $$(grep -h '^func Fuzz' $$folder/*_test.go | sed 's/^func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
+	    echo "== $$folder $$target"; \
+	    $(PURE) go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ_TIME) ./$$folder; \
 	  done; \
 	done
 

@@ -30,8 +30,9 @@ var mayImport = map[string][]string{
 		"sandbox", "sandbox/egress", "store", "packaging",
 	},
 	"app": {
-		"app/control", "app/bundle", "app/gateway", "sandbox", "sandbox/egress", "sandbox/permission", "store",
+		"app/backup", "app/control", "app/bundle", "app/gateway", "sandbox", "sandbox/egress", "sandbox/permission", "store",
 	},
+	"app/backup":           {"sandbox/permission"},
 	"app/bundle":           {"sandbox/permission"},
 	"app/bundle/pack":      {"app/bundle", "sandbox/permission", "assets"},
 	"app/cli":              {"app/control", "app/bundle", "app/bundle/pack", "app/gateway/loadtest", "sandbox/permission"},

@@ -96,7 +96,7 @@ func runAgent(ctx context.Context, product app.Product, o cli.AgentOptions) (err
 	defer closing(&err, box.Close)
 	a, err = app.New(app.Options{
 		Home: place.Home, Store: db, Sandbox: box, Product: product, Programs: programs, Socket: place.Socket, Resolve: o.Resolve,
-		Runtime: app.RuntimeFacts(programs.Deno, deno.Version),
+		Runtime: deno.Version,
 		Desktop: o.Desktop, Tray: !o.Headless, Logger: log,
 	})
 	if err != nil {
@@ -104,7 +104,7 @@ func runAgent(ctx context.Context, product app.Product, o cli.AgentOptions) (err
 	}
 	defer closing(&err, a.Close)
 	front, err := app.ListenFront(a, o.Listen, func(addr string, s gateway.Sessions) (*gateway.Gateway, error) {
-		return gateway.Listen(gateway.Options{Addr: addr, Backend: a, Sessions: s, Logger: log})
+		return gateway.Listen(gateway.Options{Addr: addr, Backend: a, Sessions: s, LinkDir: place.Links, Logger: log})
 	})
 	if err != nil {
 		return err

@@ -23,15 +23,29 @@ func (a *App) Ahead(_ context.Context, in control.AppRef) error {
 	if err != nil {
 		return err
 	}
+	a.expect(app)
+	return nil
+}
+
+// Expect is Ahead for the front door: a tab of the app loads its shell page, so that a request is on its way.
+func (a *App) Expect(install string) {
+	a.mu.Lock()
+	app := a.apps[install]
+	a.mu.Unlock()
+	if app != nil {
+		a.expect(app)
+	}
+}
+
+func (a *App) expect(app *installed) {
 	if !a.mayStartAhead(app) {
-		return nil
+		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if !a.closed {
 		a.tasks.Go(func() { a.startAhead(app) })
 	}
-	return nil
 }
 
 func (a *App) mayStartAhead(app *installed) bool {

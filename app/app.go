@@ -27,7 +27,7 @@ type Options struct {
 	Sandbox  *sandbox.Supervisor // App ends its instances, and does not close it
 	Product  Product             // who we are
 	Programs Programs            // the other programs, for tray and windows
-	Runtime  control.DoctorDeno  // the runtime in use, for doctor
+	Runtime  string              // version of the pinned Deno, for doctor
 	Resolve  []string            // --resolve pairs as written, for doctor
 	Desktop  control.Desktop     // display at start; a control request may bring one later
 	Tray     bool                // start the tray when there is a display
@@ -58,6 +58,8 @@ type App struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 
+	restoring sync.Mutex // held by the one restore that runs
+
 	probing sync.Mutex // guards probed
 	probed  *sandbox.Report
 
@@ -81,6 +83,7 @@ type App struct {
 	prompter Prompter
 	desktop  *desktop
 	ledger   *ledger
+	history  *history
 }
 
 // FrontDoor is the part of the gateway that the use cases need.
@@ -91,6 +94,7 @@ type FrontDoor interface {
 	TombstoneAddr(addr netip.Addr, until time.Time)
 	OwnAddresses() (possible bool, why string)
 	Mint(install string) (url, appURL string, err error)
+	LinkFile(link string) (fileURL string, err error)
 	Origin(install string) string
 	EndSessions(install string)
 	SetBanner(install string, b *gateway.Banner)
@@ -120,6 +124,7 @@ func New(o Options) (*App, error) {
 	}
 	a.desktop = newDesktop(a)
 	a.ledger = newLedger(a)
+	a.history = &history{store: o.Store, log: o.Logger}
 	if err := a.recover(); err != nil {
 		cancel()
 		return nil, err
@@ -181,17 +186,23 @@ func (a *App) Close() error {
 	a.desktop.close()
 	a.tasks.Wait()
 	a.discardAllStages()
+	if err := a.history.retry(); err != nil {
+		return errors.Join(fmt.Errorf("write the history: %w", err), a.ledger.flush())
+	}
 	return a.ledger.flush()
 }
 
 // recover brings disk and store to agreement: runs that were open when the last agent died are closed,
 // folders that no record knows are removed, apps uninstalled more than 30 days ago are deleted.
 func (a *App) recover() error {
-	if _, err := a.store.CloseOpenRuns(string(sandbox.HostClosed), a.now()); err != nil {
+	if err := a.history.closeStale(a.now()); err != nil {
 		return fmt.Errorf("close the history of an earlier run: %w", err)
 	}
 	if err := bundle.Clean(a.stagingDir()); err != nil {
 		return fmt.Errorf("clean the staging folder: %w", err)
+	}
+	if err := cleanRestores(a.stagingDir()); err != nil {
+		return err
 	}
 	records, err := a.store.Installs()
 	if err != nil {
@@ -219,7 +230,7 @@ func (a *App) recover() error {
 	return nil
 }
 
-// sweep removes version folders that no record names: a crash came between unpacking and recording.
+// sweep removes versions that no record names: a crash came between unpacking and recording.
 func (a *App) sweep(known map[string]store.Install) error {
 	entries, err := os.ReadDir(a.appsDir())
 	if errors.Is(err, os.ErrNotExist) {
@@ -236,9 +247,15 @@ func (a *App) sweep(known map[string]store.Install) error {
 			}
 			continue
 		}
-		keep := map[string]bool{"data": true, "runtime": true, "log": true, versionDir(rec.VersionCode): true}
-		for _, v := range rec.Previous {
-			keep[versionDir(v.VersionCode)] = true
+		keep := map[string]bool{"data": true, "runtime": true, "log": true}
+		for _, v := range append([]store.Version{{VersionCode: rec.VersionCode}}, rec.Previous...) {
+			keep[versionDir(v.VersionCode)], keep[versionDir(v.VersionCode)+".paddock"] = true, true
+		}
+		if err := a.repairData(rec); err != nil {
+			return err
+		}
+		if rec.SetAside != nil {
+			keep[asideName(rec.SetAside.Exchange)] = true
 		}
 		inner, err := os.ReadDir(filepath.Join(a.appsDir(), e.Name()))
 		if err != nil {
@@ -300,6 +317,7 @@ type installed struct {
 	lifecycle sync.Mutex
 
 	// Guarded by App.mu.
+	hold      context.CancelCauseFunc // ends what holds lifecycle for long; nil when nothing does
 	rec       store.Install
 	manifest  *bundle.Manifest
 	session   map[permission.Permission]permission.Grant // answers for this session only
@@ -309,7 +327,8 @@ type installed struct {
 	noted     <-chan struct{} // closed when the end of inst is recorded
 	run       *run            // the last launch in the history; nil before the first
 	starting  bool
-	failures  uint64 // failed starts so far, and why the last one failed: whoever waited for it shares its outcome
+	began     time.Time // of the last start
+	failures  uint64    // failed starts so far, and why the last one failed: whoever waited for it shares its outcome
 	failure   error
 	dueAt     time.Time // its schedule need not be looked at before; see wakeScheduled
 	scheduled bool      // its schedule's handler runs
@@ -319,8 +338,10 @@ type installed struct {
 
 // ending is an end that nobody wished, kept for host pages and for the state.
 type ending struct {
-	state string // control.StateOverBudget or StateFailed
-	title string
-	text  string
-	at    time.Time
+	state    string // control.StateOverBudget or StateFailed
+	title    string
+	text     string           // pages of the app can read it; see statepage.go
+	buttons  []gateway.Action // what can be done about it
+	starting bool             // it never answered
+	at       time.Time
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -209,6 +210,7 @@ func TestBreachTextNamesTheNumbers(t *testing.T) {
 		{&store.Breach{Budget: "memory", Limit: 256 << 20, Measured: 300 << 20}, []string{"memory", "256 MiB", "300 MiB"}},
 		{&store.Breach{Budget: "disk", Limit: 1 << 30, Measured: 2 << 30}, []string{"disk", "1.0 GiB", "2.0 GiB"}},
 		{&store.Breach{Budget: "cpu", Limit: 3, Measured: 3.25}, []string{"processor", "3.0", "3.2"}},
+		{&store.Breach{Budget: "processes", Limit: 1024, Measured: 1100}, []string{"1024", "1100 threads"}},
 		{nil, []string{"limits"}},
 	} {
 		for _, w := range c.want {
@@ -275,5 +277,23 @@ func TestLogFileIsBounded(t *testing.T) {
 		if st, err := f.Info(); err != nil || st.Size() > 10_000 || st.Size() == 0 || st.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v %v", f.Name(), st, err)
 		}
+	}
+}
+
+// What an app ended for its threads is offered: their limit is the same for all apps, so there is none to raise.
+func TestNoLimitOfThreadsToRaise(t *testing.T) {
+	offered := func(budget string) (actions []string) {
+		b := store.Breach{Budget: budget, Limit: 1, Measured: 2}
+		_, notice := unwished("org.example.a", "A", sandbox.Exit{Reason: sandbox.OverBudget}, &b, 0, time.Now())
+		for _, c := range notice.Actions {
+			actions = append(actions, c.Action)
+		}
+		return actions
+	}
+	if got := offered(sandbox.BudgetCPU); !slices.Equal(got, []string{"restart", "raise", "dismiss"}) {
+		t.Errorf("over its processor time: %q", got)
+	}
+	if got := offered(sandbox.BudgetProcesses); !slices.Equal(got, []string{"restart", "dismiss"}) {
+		t.Errorf("over its threads: %q", got)
 	}
 }

@@ -2,13 +2,17 @@ package app
 
 import (
 	"slices"
+	"time"
 
 	"paddock/app/control"
 	"paddock/app/gateway"
 	"paddock/store"
 )
 
-// banners keeps the bars above the apps' pages in step: why an app ended, or that it asks for a permission. The bar is
+// slowStart is how long a start may take before the pages that wait for it say so.
+const slowStart = 1500 * time.Millisecond
+
+// banners keeps the bars above the apps' pages in step: why an app ended, that it is long in starting, or that it asks for a permission. The bar is
 // drawn by the host outside the app's page, and can do no more than restart the app or bring up a window
 // (security.md, rule 1).
 func (a *App) banners() {
@@ -44,7 +48,7 @@ func (a *App) banners() {
 }
 
 func (a *App) bannersNow() map[string]*gateway.Banner {
-	notices, err := a.store.Notices()
+	notices, err := a.history.notices()
 	if err != nil {
 		a.log.Error("read the notices", "err", err)
 	}
@@ -52,7 +56,7 @@ func (a *App) bannersNow() map[string]*gateway.Banner {
 	defer a.mu.Unlock()
 	out := map[string]*gateway.Banner{}
 	for install, app := range a.apps {
-		if b := bannerOf(install, app, notices); b != nil {
+		if b := bannerOf(install, app, notices, a.now()); b != nil {
 			out[install] = b
 		}
 	}
@@ -60,15 +64,14 @@ func (a *App) bannersNow() map[string]*gateway.Banner {
 }
 
 // bannerOf is what the pages of an app should say. The caller holds App.mu.
-func bannerOf(install string, app *installed, notices []store.Notice) *gateway.Banner {
-	if app.inst == nil && !app.starting && app.last != nil {
-		b := &gateway.Banner{Title: app.last.title + ".", Text: app.last.text, Actions: []gateway.Action{{Name: "restart", Label: "Start it again"}, {Name: "ask_window", Label: "Show its log"}}}
-		if app.last.state == control.StateOverBudget {
-			b.Actions[1].Label = "Change its limits"
-		}
-		return b
+func bannerOf(install string, app *installed, notices []store.Notice, now time.Time) *gateway.Banner {
+	if app.starting && now.Sub(app.began) >= slowStart {
+		return &gateway.Banner{Title: app.rec.Name + " is starting.", Text: "It takes longer than most apps do."}
 	}
-	asks := slices.IndexFunc(notices, func(n store.Notice) bool { return n.Install == install && n.Code == codePermissionNeeded })
+	if app.inst == nil && !app.starting && app.last != nil {
+		return &gateway.Banner{Title: app.last.title + ".", Text: app.last.text, Actions: app.last.buttons}
+	}
+	asks := slices.IndexFunc(notices, func(n store.Notice) bool { return n.Install == install && n.Code == control.NoticePermissionNeeded })
 	if app.inst == nil || asks < 0 {
 		return nil
 	}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 
 	"paddock/app/control"
 	"paddock/app/gateway"
@@ -17,10 +18,25 @@ func (a *App) Doctor(ctx context.Context) (control.Doctor, error) {
 		origins = originAddresses
 	}
 	return control.Doctor{
-		Deno: a.opts.Runtime, Walls: wireWalls(a.probe(ctx)).Walls, Tray: a.desktop.trayState(),
+		Deno: a.runtime(), Walls: wireWalls(a.probe(ctx)).Walls, Tray: a.desktop.trayState(),
 		Gateway: control.DoctorGateway{Address: a.front.Addr(), IPv6: held, Why: why, Peers: checked, PeersWhy: unchecked, Origins: origins, OriginsWhy: a.unnumbered, PagesCan: gateway.PagesCan()},
 		Home:    a.home, Resolve: append([]string{}, a.opts.Resolve...),
 	}, nil
+}
+
+// runtime says of the Deno in use whether it is the one that this Paddock was made for. It is looked at each
+// time, because an installation can break or be mended while the agent runs.
+func (a *App) runtime() control.DoctorDeno {
+	d := control.DoctorDeno{Version: a.opts.Runtime, Path: a.opts.Programs.Deno, State: "pinned"}
+	var start *sandbox.StartError
+	switch err := a.sandbox.CheckRuntime(); {
+	case err == nil:
+	case errors.As(err, &start) && start.Reason == sandbox.StartRuntimeAltered:
+		d.State, d.Why = "altered", "It is not the file that this Paddock was made for, so no app is started with it. Reinstall Paddock."
+	default:
+		d.State, d.Why = "missing", "There is no deno beside paddock. Reinstall Paddock, or run “make headless” in its source folder."
+	}
+	return d
 }
 
 // probe says what this machine can enforce. Finding out starts an idle app, so a finding is kept for the

@@ -21,8 +21,10 @@ import (
 
 var errClosing = control.NewError(control.ExitUnreachable, "closing", "Paddock is ending.", "Start it again.", nil)
 
+const codeNoSuchApp = "no_such_app"
+
 func noSuchApp(ref string) error {
-	return control.NewError(control.ExitNoApp, "no_such_app", fmt.Sprintf("No installed app is called “%s”.", ref), "“paddock list” shows the installed apps.", nil)
+	return control.NewError(control.ExitNoApp, codeNoSuchApp, fmt.Sprintf("No installed app is called “%s”.", ref), "“paddock list” shows the installed apps.", nil)
 }
 
 func errCancelled(name string) error {
@@ -114,7 +116,11 @@ func startError(app *installed, err error) *control.Error {
 	default:
 		msg = fmt.Sprintf("%s did not start: %s", app.rec.Name, sentence(se))
 	}
-	return control.NewError(control.ExitNotStarted, code, msg, hint, map[string]string{"tail": se.Tail, "reason": se.Reason})
+	detail := startFailure{Tail: se.Tail, Reason: se.Reason}
+	if se.Exit.Breach != nil {
+		detail.Budget = se.Exit.Breach.Budget
+	}
+	return control.NewError(control.ExitNotStarted, code, msg, hint, detail)
 }
 
 // breachText says which budget was crossed and by how much.
@@ -130,6 +136,8 @@ func breachText(b *store.Breach) string {
 		return fmt.Sprintf("It used %s of disk space; its limit is %s.", size(b.Measured), size(b.Limit))
 	case "cpu":
 		return fmt.Sprintf("It used the processor for %.1f s of computing; its limit allowed %.1f s.", b.Measured, b.Limit)
+	case "processes": // the kernel counts threads as processes; an app has only one process
+		return fmt.Sprintf("It ran %.0f threads at once; %.0f are allowed.", b.Measured, b.Limit)
 	}
 	return fmt.Sprintf("It went over its limit of %s: %.0f of %.0f.", b.Budget, b.Measured, b.Limit)
 }

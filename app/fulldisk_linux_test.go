@@ -94,6 +94,9 @@ func TestFullDisk(t *testing.T) {
 	if e := control.AsError(err); e.Code != "disk_full" || e.Exit != control.ExitNotStarted || e.Hint == "" {
 		t.Errorf("started on a full disk: %+v", err)
 	}
+	if code, body := get("/"); code != http.StatusServiceUnavailable || !strings.Contains(body, "The disk is nearly full") || !strings.Contains(body, `value="start"`) || strings.Contains(body, small) {
+		t.Errorf("the page on a full disk: %d %s", code, body)
+	}
 
 	leave(0)
 	want := "allow always"
@@ -111,5 +114,20 @@ func TestFullDisk(t *testing.T) {
 	get = l.visit(control.Open{App: "test-dev"})
 	if code, body := get("/"); code != http.StatusOK || body != "page" {
 		t.Errorf("with space again: %d %s", code, body)
+	}
+
+	// An app that ends on a full disk has ended, in the history too: at once, and when there is space again.
+	leave(0)
+	if err := l.Stop(t.Context(), control.AppRef{App: "test-dev"}); err != nil {
+		t.Errorf("stop on a full disk: %v", err)
+	}
+	for _, when := range []string{"on the full disk", "with space again"} {
+		h, err := l.History(t.Context(), control.AppRef{App: "test-dev"})
+		if err != nil || len(h) != 4 || h[0].Reason != "stopped" || h[0].EndedAt == nil {
+			t.Errorf("%s the history is %+v, %v", when, h, err)
+		}
+		if err := os.RemoveAll(filler); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -91,6 +91,10 @@ func (a *App) installDir(install string) string { return filepath.Join(a.appsDir
 // versionDir is the folder name of a version's code.
 func versionDir(code uint32) string { return fmt.Sprintf("v%d", code) }
 
+// keptBundle is the signed file that a version was installed from, for backups. A version that was installed unsigned, or
+// before such files were kept, has none.
+func keptBundle(p control.Paths) string { return p.Code + ".paddock" }
+
 func (a *App) paths(install string, code uint32) control.Paths {
 	dir := a.installDir(install)
 	return control.Paths{

@@ -14,6 +14,7 @@ import (
 
 	"paddock/app"
 	"paddock/app/control"
+	"paddock/app/gateway"
 )
 
 // night is a clock that can be moved, a memory that can be short, and a count of the looks at all apps: what an idle
@@ -171,11 +172,30 @@ func TestIdleLife(t *testing.T) {
 			t.Errorf("a notice: %+v", notice)
 		}
 	}
-	if get("/count") != "1" { // the session is still good
+	var crowd sync.WaitGroup // the session is still good, and all of its requests share one start
+	var pids sync.Map
+	for range 30 {
+		crowd.Go(func() {
+			code, body := load(c, origin+"/pid")
+			if code != http.StatusOK {
+				t.Errorf("one of many: %d %s", code, body)
+			}
+			pids.Store(body, true)
+		})
+	}
+	crowd.Wait()
+	now := get("/pid")
+	pids.Range(func(got, _ any) bool {
+		if got != now || got == pid {
+			t.Errorf("process %s answered; the old one was %s, the new one is %s", got, pid, now)
+		}
+		return true
+	})
+	if get("/count") != "1" {
 		t.Error("not a new process")
 	}
-	if get("/pid") == pid {
-		t.Error("the same process")
+	if h, err := l.History(t.Context(), control.AppRef{App: "test-dev"}); err != nil || len(h) != 2 {
+		t.Errorf("%d launches, %v", len(h), err)
 	}
 }
 
@@ -297,10 +317,31 @@ func TestIdleNeverLosesARequest(t *testing.T) {
 	t.Logf("frozen %d times, stopped %d times", frozen, stopped)
 }
 
-// TestFailedStartIsShared: a crowd that waits for a start that fails tries once, not one after the other.
+// barDoor is a front door that notes what it is to show in the bar above an app's page.
+type barDoor struct {
+	*gateway.Gateway
+	mu    sync.Mutex
+	shown []string
+}
+
+func (d *barDoor) SetBanner(install string, b *gateway.Banner) {
+	d.Gateway.SetBanner(install, b)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if b != nil {
+		d.shown = append(d.shown, b.Title)
+	}
+}
+
+// TestFailedStartIsShared: a crowd that waits for a start that fails tries once, not one after the other. Its tabs are
+// told that it takes long, and how it ended.
 func TestFailedStartIsShared(t *testing.T) {
-	l := newLive(t, nil)
-	dir := write(t, "org.example.test", 1, "{}", `await new Promise((done) => setTimeout(done, 1500)); throw new Error("no");`)
+	var door *barDoor
+	l := newLiveBehind(t, func(g *gateway.Gateway) app.FrontDoor {
+		door = &barDoor{Gateway: g}
+		return door
+	}, nil)
+	dir := write(t, "org.example.test", 1, "{}", `await new Promise((done) => setTimeout(done, 2000)); throw new Error("no");`)
 	l.install(dir)
 	info, err := l.Info(t.Context(), control.AppRef{App: "test-dev"})
 	if err != nil {
@@ -319,5 +360,15 @@ func TestFailedStartIsShared(t *testing.T) {
 	h, err := l.History(t.Context(), control.AppRef{App: "test-dev"})
 	if err != nil || len(h) != 1 || h[0].Reason != "start_failed" {
 		t.Errorf("%d starts: %+v %v", len(h), h, err)
+	}
+	l.wait("the bar says how it ended", func() bool {
+		door.mu.Lock()
+		defer door.mu.Unlock()
+		return len(door.shown) > 0 && door.shown[len(door.shown)-1] == "Test did not start."
+	})
+	door.mu.Lock()
+	defer door.mu.Unlock()
+	if door.shown[0] != "Test is starting." {
+		t.Errorf("the bar said %q", door.shown)
 	}
 }

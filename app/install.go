@@ -32,6 +32,7 @@ type stage struct {
 	appID  string
 	dev    bool
 	at     time.Time
+	back   *returning // of a backup; nil for a bundle that comes alone
 }
 
 // Stage reads or downloads a bundle, verifies it and unpacks it aside. Nothing is installed and nothing of
@@ -109,12 +110,12 @@ func (a *App) checkUpgrade(s *stage) error {
 		if s.dev {
 			return nil // an author installs the same version again and again
 		}
-		if m.VersionCode == in.rec.VersionCode {
+		if m.VersionCode == in.rec.VersionCode && s.back == nil {
 			return control.NewError(control.ExitRefused, "already_installed",
 				fmt.Sprintf("%s %s (version code %d) is already installed.", in.rec.Name, in.rec.Version, in.rec.VersionCode),
 				"Nothing was changed.", nil)
 		}
-		if m.MinUpgradeFrom > in.rec.VersionCode {
+		if m.MinUpgradeFrom > in.rec.VersionCode && m.VersionCode != in.rec.VersionCode {
 			return control.NewError(control.ExitRefused, "version_gap",
 				fmt.Sprintf("%s %s can only be installed over version code %d or later; %d is installed.", m.Name, m.Version, m.MinUpgradeFrom, in.rec.VersionCode),
 				"Install the version in between first.", nil)
@@ -125,9 +126,12 @@ func (a *App) checkUpgrade(s *stage) error {
 		return err
 	}
 	if m.VersionCode < floor {
+		hint := "Older versions are not installed over newer data. Uninstall with --purge to start over."
+		if s.back != nil {
+			hint = fmt.Sprintf("Nothing was changed. To go back to it, save the present state with “paddock backup”, delete it with “paddock uninstall %s --purge”, and restore again.", s.appID)
+		}
 		return control.NewError(control.ExitRefused, "version_lower",
-			fmt.Sprintf("%s %s has version code %d, and %d was installed before.", m.Name, m.Version, m.VersionCode, floor),
-			"Older versions are not installed over newer data. Uninstall with --purge to start over.", nil)
+			fmt.Sprintf("%s %s has version code %d, and %d was installed before.", m.Name, m.Version, m.VersionCode, floor), hint, nil)
 	}
 	return nil
 }
@@ -305,6 +309,13 @@ func (a *App) commit(ctx context.Context, s *stage, in control.Commit) (control.
 		prev.lifecycle.Lock() // no start, stop or second install in between
 		defer prev.lifecycle.Unlock()
 	}
+	if prev != nil && s.back != nil {
+		resume, err := a.haltLocked(ctx, prev)
+		if err != nil {
+			return control.InstallResult{}, err
+		}
+		defer resume()
+	}
 	var rec store.Install
 	switch {
 	case prev != nil: // an update
@@ -320,17 +331,21 @@ func (a *App) commit(ctx context.Context, s *stage, in control.Commit) (control.
 		rec.Label = newLabel(m.ID)
 	}
 	oldDir := ""
-	if prev != nil {
+	// A restore of the version that is installed leaves its code alone: it is verified, and the publisher's.
+	same := s.back != nil && prev != nil && rec.VersionCode == m.VersionCode
+	if prev != nil && !same {
 		if rec.VersionCode != m.VersionCode {
 			rec.Previous = []store.Version{{Version: rec.Version, VersionCode: rec.VersionCode}} // one way back is kept
 		}
 		oldDir = a.paths(rec.Install, rec.VersionCode).Code
 	}
-	rec.Name, rec.Version, rec.VersionCode = m.Name, m.Version, m.VersionCode
-	rec.Source, rec.Manifest, rec.UpdatedAt = s.bundle.Source, s.bundle.Raw, now
+	if !same {
+		rec.Name, rec.Version, rec.VersionCode = m.Name, m.Version, m.VersionCode
+		rec.Source, rec.Manifest, rec.UpdatedAt = s.bundle.Source, s.bundle.Raw, now
+		rec.CodeBytes = s.bundle.Unpacked
+		rec.Workers = manifestWorkers(m)
+	}
 	rec.RemovedAt, rec.KeepData = nil, ""
-	rec.CodeBytes = s.bundle.Unpacked
-	rec.Workers = manifestWorkers(m)
 
 	p := a.paths(rec.Install, rec.VersionCode)
 	for _, d := range []string{p.Data, p.Runtime, p.Log} {
@@ -346,31 +361,57 @@ func (a *App) commit(ctx context.Context, s *stage, in control.Commit) (control.
 		}
 	}
 	undo := func(err error) error {
+		if same {
+			return err
+		}
 		if aside != "" {
 			err = errors.Join(err, bundle.RemoveTree(p.Code), os.Rename(aside, p.Code))
 		} else {
-			err = errors.Join(err, bundle.RemoveTree(p.Code))
+			err = errors.Join(err, bundle.RemoveTree(p.Code), bundle.RemoveTree(keptBundle(p)))
 		}
 		if !kept {
 			err = errors.Join(err, bundle.RemoveTree(a.installDir(rec.Install)))
 		}
 		return err
 	}
-	if aside == "" {
-		if err := bundle.RemoveTree(p.Code); err != nil { // left from a version that was rolled back or uninstalled
+	if aside == "" && !same {
+		// Left from a version that was rolled back or uninstalled.
+		if err := errors.Join(bundle.RemoveTree(p.Code), bundle.RemoveTree(keptBundle(p))); err != nil {
 			return control.InstallResult{}, fmt.Errorf("clear the version's folder: %w", err)
 		}
 	}
-	if err := s.bundle.Commit(p.Code); err != nil {
-		return control.InstallResult{}, undo(fmt.Errorf("move the new version into place: %w", err))
+	if !same {
+		if err := s.bundle.KeepBundle(keptBundle(p)); err != nil {
+			return control.InstallResult{}, undo(err)
+		}
+		if err := s.bundle.Commit(p.Code); err != nil {
+			return control.InstallResult{}, undo(fmt.Errorf("move the new version into place: %w", err))
+		}
 	}
 	grants, err := a.keptGrants(rec.Install, prev != nil)
 	if err != nil {
 		return control.InstallResult{}, undo(err)
 	}
+	before := rec.SetAside
+	if s.back != nil {
+		requests := m.Requests()
+		if same {
+			requests = prev.manifest.Requests()
+		}
+		var back func() error
+		if answers, back, err = a.bringBack(s, &rec, requests, grants, kept); err != nil {
+			return control.InstallResult{}, undo(err)
+		}
+		grants = nil
+		forward := undo
+		undo = func(err error) error { return forward(errors.Join(err, back())) }
+	}
 	grants = append(grants, answers...)
 	if err := a.store.Commit(rec, grants); err != nil {
 		return control.InstallResult{}, undo(fmt.Errorf("record the app: %w", err))
+	}
+	if s.back != nil {
+		a.dropSetAside(rec.Install, before)
 	}
 	if aside != "" {
 		if err := bundle.RemoveTree(aside); err != nil {
@@ -381,14 +422,21 @@ func (a *App) commit(ctx context.Context, s *stage, in control.Commit) (control.
 	if err != nil {
 		return control.InstallResult{}, err
 	}
+	if s.back != nil {
+		a.endSession(next) // what was allowed for a session was allowed with other data
+	}
 	a.front.Set(a.doorEntry(next))
 	if prev != nil && prev.inst != nil {
 		if err := a.relaunchLocked(ctx, next); err != nil {
 			a.log.Warn("restart after the update", "app", rec.AppID, "err", err)
 		}
 	}
+	code, title := control.NoticeInstalled, rec.Name+" is installed"
+	if s.back != nil {
+		code, title = control.NoticeRestored, rec.Name+" is restored"
+	}
 	a.notify(control.Notice{
-		Code: "installed", Severity: "info", AppID: rec.AppID, Title: rec.Name + " is installed", Text: "Version " + rec.Version + ". It has no rights that you did not give it.",
+		Code: code, Facts: control.NoticeFacts{Name: rec.Name, Version: rec.Version}, Severity: "info", AppID: rec.AppID, Title: title, Text: "Version " + rec.Version + ". It has no rights that you did not give it.",
 		Actions: []control.NoticeChoice{{Action: "open_app", Label: "Show"}, {Action: "dismiss", Label: "Dismiss"}},
 	}, rec.Install)
 	return a.installResult(next, answers), nil
@@ -582,48 +630,4 @@ func manifestWorkers(m *bundle.Manifest) int {
 
 func wireBudget(b store.Budget) control.Budget {
 	return control.Budget{MemoryBytes: b.MemoryBytes, CPUPercent: b.CPUPercent, DiskBytes: b.DiskBytes}
-}
-
-// meter turns byte counts into a rate over the last seconds and limits how often progress is sent.
-type meter struct {
-	now   func() time.Time
-	step  string
-	last  time.Time
-	marks []mark
-}
-
-type mark struct {
-	at    time.Time
-	bytes int64
-}
-
-func newMeter(now func() time.Time) *meter { return &meter{now: now} }
-
-func (m *meter) rate(step string, bytes int64) float64 {
-	if step != m.step {
-		m.step, m.marks, m.last = step, nil, time.Time{}
-	}
-	t := m.now()
-	m.marks = append(m.marks, mark{t, bytes})
-	for len(m.marks) > 2 && t.Sub(m.marks[0].at) > 3*time.Second {
-		m.marks = m.marks[1:]
-	}
-	if len(m.marks) > 256 {
-		m.marks = append([]mark{m.marks[0]}, m.marks[128:]...)
-	}
-	d := t.Sub(m.marks[0].at).Seconds()
-	if d <= 0 {
-		return 0
-	}
-	return float64(bytes-m.marks[0].bytes) / d
-}
-
-// due reports whether a tenth of a second has passed since the last progress of this step.
-func (m *meter) due() bool {
-	t := m.now()
-	if t.Sub(m.last) < 100*time.Millisecond {
-		return false
-	}
-	m.last = t
-	return true
 }

@@ -51,6 +51,12 @@ func (a *App) Open(ctx context.Context, in control.Open) (control.OpenResult, er
 	}
 	a.untilRecorded(app)
 	out := control.OpenResult{ID: app.rec.AppID, URL: url, AppURL: appURL, Origin: a.front.Origin(app.id), State: control.StateRunning}
+	if checked, _ := a.front.PeerCheck(); in.Browse && !checked {
+		if out.Handed, err = a.front.LinkFile(url); err != nil {
+			return control.OpenResult{}, control.NewError(control.ExitFailed, "link_file", "The browser cannot be given the link unseen by other users of this machine: "+sentence(err),
+				"“paddock open "+app.rec.AppID+" --no-browser” prints the link.", nil)
+		}
+	}
 	if up.inst != nil {
 		out.PID = up.inst.PID()
 	}
@@ -213,17 +219,19 @@ func (a *App) start(ctx context.Context, app *installed) (upstream, error) {
 	if err != nil {
 		return upstream{}, err
 	}
+	began := a.now()
 	a.mu.Lock()
-	app.starting = true
+	app.starting, app.began = true, began
 	a.changedLocked()
 	a.mu.Unlock()
+	slow := time.AfterFunc(slowStart, a.changed)
+	defer slow.Stop()
 	defer func() {
 		a.mu.Lock()
 		app.starting = false
 		a.changedLocked()
 		a.mu.Unlock()
 	}()
-	began := a.now()
 	run := a.recordStart(app, began)
 	launch, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
@@ -262,9 +270,10 @@ func (a *App) recordFailedStart(app *installed, run *run, began time.Time, err e
 		}
 	}
 	a.recordEnd(app, run, rec, nil)
-	end := &ending{state: control.StateFailed, title: app.rec.Name + " did not start", text: startError(app, err).Message, at: ended}
+	page := notStarted(app.rec.Name, startError(app, err))
+	end := &ending{state: control.StateFailed, title: page.Title, text: page.Text, buttons: page.Actions, starting: true, at: ended}
 	if rec.Breach != nil {
-		end.state, end.title, end.text = control.StateOverBudget, app.rec.Name+" was stopped", breachText(rec.Breach)
+		end.state = control.StateOverBudget
 	}
 	a.mu.Lock()
 	app.last = end
@@ -377,16 +386,22 @@ func (a *App) await(app *installed, inst *sandbox.Instance, run *run, noted chan
 func unwished(id, name string, exit sandbox.Exit, breach *store.Breach, disk int64, at time.Time) (*ending, *control.Notice) {
 	switch exit.Reason {
 	case sandbox.OverBudget:
-		end := &ending{state: control.StateOverBudget, title: name + " was stopped", text: breachText(breach), at: at}
+		end := &ending{state: control.StateOverBudget, title: name + " was stopped", text: breachText(breach), buttons: afterEnd(breached(breach)), at: at}
+		facts := control.NoticeFacts{Name: name, Breach: wireBreach(breach)}
 		if breach != nil && breach.Budget == sandbox.BudgetDisk && breach.Limit < float64(disk) {
-			end.text = "The disk is nearly full, and it went on writing. Free some space before you start it again."
+			facts.DiskFull = true
+			end.text, end.buttons = "The disk is nearly full, and it went on writing. Free some space before you start it again.", afterEnd("")
 		}
-		return end, &control.Notice{Code: "over_budget", Severity: "warning", AppID: id, Title: end.title, Text: end.text, Actions: []control.NoticeChoice{
-			{Action: "restart", Label: "Restart"}, {Action: "raise", Label: "Raise the limit and restart"}, {Action: "dismiss", Label: "Keep stopped"},
-		}}
+		choices := []control.NoticeChoice{{Action: "restart", Label: "Restart"}}
+		if breach == nil || breach.Budget != sandbox.BudgetProcesses { // that one is the same for all apps
+			choices = append(choices, control.NoticeChoice{Action: "raise", Label: "Raise the limit and restart"})
+		}
+		choices = append(choices, control.NoticeChoice{Action: "dismiss", Label: "Keep stopped"})
+		return end, &control.Notice{Code: control.NoticeOverBudget, Severity: "warning", AppID: id, Title: end.title, Text: end.text, Facts: facts, Actions: choices}
 	case sandbox.Crashed, sandbox.Finished:
-		end := &ending{state: control.StateFailed, title: name + " ended unexpectedly", text: fmt.Sprintf("It ended by itself (%s).", exitText(exit)), at: at}
-		return end, &control.Notice{Code: "app_failed", Severity: "warning", AppID: id, Title: end.title, Text: end.text, Actions: []control.NoticeChoice{
+		end := &ending{state: control.StateFailed, title: name + " ended unexpectedly", text: fmt.Sprintf("It ended by itself (%s).", exitText(exit)), buttons: afterEnd(""), at: at}
+		facts := control.NoticeFacts{Name: name, ExitCode: exit.Code, Signal: exit.Signal}
+		return end, &control.Notice{Code: control.NoticeAppFailed, Severity: "warning", AppID: id, Title: end.title, Text: end.text, Facts: facts, Actions: []control.NoticeChoice{
 			{Action: "restart", Label: "Restart"}, {Action: "open_app", Label: "Show log"}, {Action: "dismiss", Label: "Dismiss"},
 		}}
 	}
@@ -417,7 +432,7 @@ const (
 )
 
 func recent(deaths []time.Time, now time.Time) []time.Time {
-	return slices.DeleteFunc(slices.Clone(deaths), func(t time.Time) bool { return now.Sub(t) > deathWindow })
+	return slices.DeleteFunc(slices.Clone(deaths), func(t time.Time) bool { return now.Sub(t).Abs() > deathWindow })
 }
 
 // backoff is how long a request must not wake the app after its last death.
@@ -427,7 +442,7 @@ func backoff(deaths []time.Time, now time.Time) time.Duration {
 		return 0
 	}
 	wait := min(time.Second<<min(len(recent)-deathsBefore+1, 6), maxBackoff)
-	return max(0, recent[len(recent)-1].Add(wait).Sub(now))
+	return min(max(0, recent[len(recent)-1].Add(wait).Sub(now)), wait)
 }
 
 // forgive forgets how an app ended: a person wants it now.
@@ -435,6 +450,21 @@ func (a *App) forgive(app *installed) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	app.last, app.deaths = nil, nil
+}
+
+// breached is the budget of a breach, whichever it was where none is known.
+func breached(b *store.Breach) string {
+	if b == nil {
+		return sandbox.BudgetMemory
+	}
+	return b.Budget
+}
+
+func wireBreach(b *store.Breach) *control.Breach {
+	if b == nil {
+		return nil
+	}
+	return &control.Breach{Budget: b.Budget, Limit: b.Limit, Measured: b.Measured}
 }
 
 func storeBreach(b *sandbox.Breach) *store.Breach {

@@ -58,6 +58,12 @@ func (l *ledger) add(install string, d deed) {
 	if d.perm == "" {
 		d.perm = overflow
 	}
+	l.addAt(install, ledgerKey{d.side, d.perm, d.allowed, d.reported},
+		store.Activity{At: l.app.now(), Count: d.count, BytesIn: d.in, BytesOut: d.out})
+}
+
+// addAt adds the figures of more, and its time when that is later, to what is gathered under k.
+func (l *ledger) addAt(install string, k ledgerKey, more store.Activity) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	sum := l.sum[install]
@@ -65,9 +71,8 @@ func (l *ledger) add(install string, d deed) {
 		sum = map[ledgerKey]*store.Activity{}
 		l.sum[install] = sum
 	}
-	k := ledgerKey{d.side, d.perm, d.allowed, d.reported}
 	places := maxLedger
-	if d.reported {
+	if k.reported {
 		places /= 2
 	}
 	if _, ok := sum[k]; !ok && len(sum) >= places {
@@ -76,16 +81,18 @@ func (l *ledger) add(install string, d deed) {
 	e := sum[k]
 	if e == nil {
 		outcome := store.OutcomeRefused
-		if d.allowed {
+		if k.allowed {
 			outcome = store.OutcomeAllowed
 		}
-		e = &store.Activity{Permission: k.perm, Outcome: outcome, Side: d.side, Reported: d.reported}
+		e = &store.Activity{Permission: k.perm, Outcome: outcome, Side: k.side, Reported: k.reported}
 		sum[k] = e
 	}
-	e.At = l.app.now()
-	e.Count += d.count
-	e.BytesIn += d.in
-	e.BytesOut += d.out
+	if more.At.After(e.At) {
+		e.At = more.At
+	}
+	e.Count += more.Count
+	e.BytesIn += more.BytesIn
+	e.BytesOut += more.BytesOut
 }
 
 // Egress takes note of one outgoing request of an app. It is the supervisor's callback.
@@ -102,14 +109,18 @@ func (a *App) Reported(install string, u sandbox.Use) {
 func (l *ledger) run() {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
+	failed := false
 	for {
 		select {
 		case <-l.app.ctx.Done():
 			return
 		case <-tick.C:
-			if err := l.flush(); err != nil {
-				l.app.log.Error("write the activity", "err", err)
+			_ = l.app.history.retry() // logged when it was kept
+			err := l.flush()
+			if err != nil && !failed { // once: what fills a disk is often a log
+				l.app.log.Error("write the activity, now kept for later", "err", err)
 			}
+			failed = err != nil
 		}
 	}
 }
@@ -128,6 +139,12 @@ func (l *ledger) flush() error {
 		// An app that was purged meanwhile has no place for its entries any more.
 		if err := l.app.store.AddActivity(install, all...); err != nil && !errors.Is(err, store.ErrNotFound) {
 			errs = append(errs, fmt.Errorf("store the activity of %s: %w", install, err))
+			if errors.Is(err, store.ErrInvalid) {
+				continue
+			}
+			for k, e := range entries { // for the next time, in the same places as what has come since
+				l.addAt(install, k, *e)
+			}
 		}
 	}
 	return errors.Join(errs...)

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -122,6 +123,34 @@ func (a *App) takeNow(app *installed) error {
 	return nil
 }
 
+// haltLocked ends a running app, which may tidy up first, so that its data rests. resume starts it again if it ran,
+// unless Paddock ends. The caller holds app.lifecycle all the while, which is what holds requests.
+func (a *App) haltLocked(ctx context.Context, app *installed) (resume func(), err error) {
+	a.mu.Lock()
+	gone, closed, ran := a.apps[app.id] != app, a.closed, app.inst != nil
+	a.mu.Unlock()
+	switch {
+	case closed:
+		return nil, errClosing
+	case gone:
+		return nil, noSuchApp(app.rec.AppID)
+	}
+	if err := a.endLocked(ctx, app); err != nil {
+		return nil, err
+	}
+	return func() {
+		a.mu.Lock()
+		over := a.closed || errors.Is(context.Cause(ctx), errClosing)
+		a.mu.Unlock()
+		if !ran || over {
+			return
+		}
+		if err := a.startAgain(a.ctx, app); err != nil && a.ctx.Err() == nil {
+			a.log.Warn("start an app again", "app", app.rec.AppID, "err", err)
+		}
+	}, nil
+}
+
 // relaunchLocked restarts a running app with its present answers, quickly. The caller holds app.lifecycle.
 func (a *App) relaunchLocked(ctx context.Context, app *installed) error {
 	if err := a.endQuickly(ctx, app); err != nil {
@@ -153,6 +182,12 @@ func (a *App) startAgain(ctx context.Context, app *installed) error {
 func (a *App) StopAll(ctx context.Context) {
 	a.mu.Lock()
 	all := a.sortedLocked()
+	for _, app := range all {
+		if app.hold != nil {
+			app.hold(errClosing)
+			app.hold = nil
+		}
+	}
 	a.mu.Unlock()
 	var wait sync.WaitGroup
 	for _, app := range all {

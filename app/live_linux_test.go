@@ -80,14 +80,23 @@ func (l *live) AskPermissions(_ context.Context, q control.Prompt) (control.Answ
 
 func newLive(t *testing.T, resolve map[string]string, tune ...func(*app.Options)) *live {
 	t.Helper()
+	return newLiveBehind(t, func(g *gateway.Gateway) app.FrontDoor { return g }, resolve, tune...)
+}
+
+// newLiveBehind is newLive with the front door changed.
+func newLiveBehind(t *testing.T, behind func(*gateway.Gateway) app.FrontDoor, resolve map[string]string, tune ...func(*app.Options)) *live {
+	t.Helper()
 	dir, err := os.MkdirTemp("", "paddock")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	run, home := filepath.Join(dir, "run"), filepath.Join(dir, "home")
-	if err := control.MakeRuntimeDir(run); err != nil {
-		t.Fatal(err)
+	links := filepath.Join(run, "open")
+	for _, dir := range []string{run, links} {
+		if err := control.MakeRuntimeDir(dir); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := app.PrepareHome(home); err != nil {
 		t.Fatal(err)
@@ -121,10 +130,10 @@ func newLive(t *testing.T, resolve map[string]string, tune ...func(*app.Options)
 	if l.App, err = app.New(options); err != nil {
 		t.Fatal(err)
 	}
-	if l.front, err = gateway.Listen(gateway.Options{Addr: "127.0.0.1:0", Backend: l.App, Logger: log}); err != nil {
+	if l.front, err = gateway.Listen(gateway.Options{Addr: "127.0.0.1:0", Backend: l.App, LinkDir: links, Logger: log}); err != nil {
 		t.Fatal(err)
 	}
-	l.Attach(l.front)
+	l.Attach(behind(l.front))
 	t.Cleanup(func() {
 		for _, close := range []func() error{l.front.Close, l.Close, box.Close, db.Close} {
 			if err := close(); err != nil {

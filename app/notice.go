@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -20,21 +21,31 @@ func (a *App) notify(n control.Notice, install string) {
 	for _, c := range n.Actions {
 		rec.Actions = append(rec.Actions, c.Action+"\t"+c.Label)
 	}
-	if err := a.store.PutNotice(rec); err != nil {
-		a.log.Error("store a notice", "code", n.Code, "err", err)
+	if n.Facts.Name != "" {
+		facts, err := json.Marshal(n.Facts)
+		if err != nil {
+			a.log.Error("write the facts of a notice", "code", n.Code, "err", err)
+		}
+		rec.Facts = facts
 	}
+	a.history.tell(rec)
 	a.changed()
 }
 
 func (a *App) notices() []control.Notice {
 	out := []control.Notice{}
-	all, err := a.store.Notices()
+	all, err := a.history.notices()
 	if err != nil {
 		a.log.Error("read the notices", "err", err)
 		return out
 	}
 	for _, n := range all {
 		w := control.Notice{ID: n.ID, At: n.At, Code: n.Code, Title: n.Title, Text: n.Text, Severity: n.Severity, Actions: []control.NoticeChoice{}}
+		if len(n.Facts) > 0 {
+			if err := json.Unmarshal(n.Facts, &w.Facts); err != nil {
+				w.Facts = control.NoticeFacts{} // another version's: there is the text
+			}
+		}
 		a.mu.Lock()
 		if app := a.apps[n.Install]; app != nil {
 			w.AppID = app.rec.AppID
@@ -67,7 +78,7 @@ func (a *App) NoticeAction(ctx context.Context, in control.NoticeAction) error {
 	if !offered {
 		return control.NewError(control.ExitUsage, "bad_request", fmt.Sprintf("This notice does not offer %q.", in.Action), "", nil)
 	}
-	if err := a.store.DeleteNotice(in.ID); err != nil {
+	if err := a.history.untell(in.ID); err != nil {
 		return fmt.Errorf("take the notice away: %w", err)
 	}
 	a.changed()
@@ -88,7 +99,7 @@ func (a *App) raise(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	runs, err := a.store.Runs(app.id)
+	runs, err := a.history.runs(app.id)
 	if err != nil {
 		return fmt.Errorf("read the history: %w", err)
 	}

@@ -33,6 +33,7 @@ type Place struct {
 	Home      string
 	Socket    string // control socket
 	Instances string // folder of the apps' sockets, 0700
+	Links     string // folder of files that lead a browser to a link, 0700
 }
 
 // OpenPlace prepares the home (empty: the default one) and the folder for sockets.
@@ -52,11 +53,13 @@ func OpenPlace(home string) (Place, error) {
 	if err := control.MakeRuntimeDir(dir); err != nil {
 		return Place{}, control.NewError(control.ExitUnreachable, "socket_folder", sentence(err), "", nil)
 	}
-	instances := filepath.Join(dir, "i")
-	if err := control.MakeRuntimeDir(instances); err != nil {
-		return Place{}, control.NewError(control.ExitUnreachable, "socket_folder", sentence(err), "", nil)
+	instances, links := filepath.Join(dir, "i"), filepath.Join(dir, "open")
+	for _, inner := range []string{instances, links} {
+		if err := control.MakeRuntimeDir(inner); err != nil {
+			return Place{}, control.NewError(control.ExitUnreachable, "socket_folder", sentence(err), "", nil)
+		}
 	}
-	return Place{Home: home, Socket: socket, Instances: instances}, nil
+	return Place{Home: home, Socket: socket, Instances: instances, Links: links}, nil
 }
 
 // StoreError explains why the store cannot be opened. The store's lock is what makes an agent single.
@@ -101,16 +104,6 @@ func SaveFact(db *store.DB, log *slog.Logger) func(string, int64) {
 			log.Warn("keep a fact of the runtime", "key", key, "err", err)
 		}
 	}
-}
-
-// RuntimeFacts is what doctor says of the runtime before any app ran. Whether it was altered is known when
-// its hash was taken, before the first launch.
-func RuntimeFacts(path, version string) control.DoctorDeno {
-	d := control.DoctorDeno{Version: version, Path: path, State: "pinned"}
-	if _, err := os.Stat(path); err != nil {
-		d.State, d.Why = "missing", "There is no deno beside paddock. Reinstall Paddock, or run “make headless” in its source folder."
-	}
-	return d
 }
 
 // CheckListen refuses an address of the front door that others could reach: it takes loopback only.

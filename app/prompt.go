@@ -229,7 +229,7 @@ func (a *App) grant(app *installed, text string, allow, session bool, path, by s
 		g.Lifetime = permission.Session
 	}
 	if r.Permission.Kind == permission.Files {
-		if g.Path, err = a.pickedPath(app, r, path); err != nil {
+		if g.Path, err = a.pickedPath(app.rec.AppID, r, path); err != nil {
 			return permission.Grant{}, err
 		}
 	} else if path != "" {

@@ -29,7 +29,7 @@ func (a *App) rows(requests []permission.Request, grants []permission.Grant, use
 		row := control.PermissionRow{
 			Permission: r.Permission.String(), Decision: permission.Ask.String(), Lifetime: permission.Always.String(),
 			Required: r.Required, Reason: r.Reason, Kind: string(r.Permission.Kind), Sentence: format, Scope: scope,
-			Risk: permission.RiskOf(r).String(), Enforced: true,
+			Risk: permission.RiskOf(r).String(), Enforced: true, Schedule: r.Schedule,
 		}
 		if r.Permission.Kind == permission.Files {
 			row.Access, row.Slot, row.Folder = r.Access.String(), r.Permission.Scope, r.Folder
@@ -138,10 +138,10 @@ func (a *App) Decide(_ context.Context, in control.Decide) error {
 }
 
 // pickedPath checks what a person picked for a file slot. Links are resolved now and again at each launch.
-func (a *App) pickedPath(app *installed, r permission.Request, path string) (string, error) {
+func (a *App) pickedPath(appID string, r permission.Request, path string) (string, error) {
 	if path == "" {
 		return "", control.NewError(control.ExitUsage, "path_needed", fmt.Sprintf("%s needs a path.", r.Permission),
-			fmt.Sprintf("Run “paddock grant %s %s --path DIR”.", app.rec.AppID, r.Permission), nil)
+			fmt.Sprintf("Run “paddock grant %s %s --path DIR”.", appID, r.Permission), nil)
 	}
 	if !filepath.IsAbs(path) {
 		return "", control.NewError(control.ExitUsage, "path_relative", fmt.Sprintf("%s is not an absolute path.", path), "Name the folder from the root on.", nil)
@@ -232,19 +232,27 @@ func (a *App) setBudget(app *installed, b control.Budget) (changed bool, err err
 	rec := app.rec
 	a.mu.Unlock()
 	next := merge(rec.Budget, b)
-	most := sandbox.MaxBudget()
-	switch {
-	case next.MemoryBytes < minMemory || next.MemoryBytes > most.MemoryBytes:
-		return false, budgetError("memory", humanize.IBytes(minMemory), humanize.IBytes(uint64(most.MemoryBytes)))
-	case !(next.CPUPercent >= minCPU && next.CPUPercent <= most.CPUPercent): // written so that NaN is refused
-		return false, budgetError("CPU", "1 %", fmt.Sprintf("%.0f %%", most.CPUPercent))
-	case next.DiskBytes < minDisk || next.DiskBytes > most.DiskBytes:
-		return false, budgetError("disk", humanize.IBytes(minDisk), humanize.IBytes(uint64(most.DiskBytes)))
+	if err := checkBudget(next); err != nil {
+		return false, err
 	}
 	if next == rec.Budget {
 		return false, nil
 	}
 	return true, a.editRecord(app, func(rec *store.Install) { rec.Budget = next })
+}
+
+// checkBudget says which limit lies outside what a user may set.
+func checkBudget(b store.Budget) error {
+	most := sandbox.MaxBudget()
+	switch {
+	case b.MemoryBytes < minMemory || b.MemoryBytes > most.MemoryBytes:
+		return budgetError("memory", humanize.IBytes(minMemory), humanize.IBytes(uint64(most.MemoryBytes)))
+	case !(b.CPUPercent >= minCPU && b.CPUPercent <= most.CPUPercent): // written so that NaN is refused
+		return budgetError("CPU", "1 %", fmt.Sprintf("%.0f %%", most.CPUPercent))
+	case b.DiskBytes < minDisk || b.DiskBytes > most.DiskBytes:
+		return budgetError("disk", humanize.IBytes(minDisk), humanize.IBytes(uint64(most.DiskBytes)))
+	}
+	return nil
 }
 
 func budgetError(what, low, high string) error {
@@ -329,7 +337,7 @@ func (a *App) History(_ context.Context, in control.AppRef) ([]control.Run, erro
 		return nil, err
 	}
 	a.untilRecorded(app)
-	runs, err := a.store.Runs(app.id)
+	runs, err := a.history.runs(app.id)
 	if err != nil {
 		return nil, fmt.Errorf("read the history: %w", err)
 	}
@@ -337,7 +345,7 @@ func (a *App) History(_ context.Context, in control.AppRef) ([]control.Run, erro
 	for _, r := range runs {
 		w := control.Run{StartedAt: r.StartedAt, EndedAt: r.EndedAt, Reason: r.Reason, Tail: r.Tail}
 		if r.Breach != nil {
-			w.Breach = &control.Breach{Budget: r.Breach.Budget, Limit: r.Breach.Limit, Measured: r.Breach.Measured}
+			w.Breach = wireBreach(r.Breach)
 		}
 		out = append(out, w)
 	}

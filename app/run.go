@@ -1,7 +1,6 @@
 package app
 
 import (
-	"errors"
 	"time"
 
 	"paddock/store"
@@ -12,8 +11,8 @@ import (
 // the history or answers a command does. What a crash in that moment can cost is the record of a launch, and never more:
 // an end is written only after its beginning.
 type run struct {
-	recorded chan struct{} // closed when the launch is written, or could not be
-	id       uint64        // in the store; 0 when it could not be written. Read after recorded
+	recorded chan struct{} // closed when the launch is in the history
+	id       uint64        // in the store; 0 when it could not be written yet. The history's
 }
 
 // recordStart begins to write a launch to the history. The caller holds app.lifecycle.
@@ -24,12 +23,7 @@ func (a *App) recordStart(app *installed, at time.Time) *run {
 	a.mu.Unlock()
 	a.tasks.Go(func() {
 		defer close(r.recorded)
-		id, err := a.store.StartRun(app.id, store.Run{StartedAt: at})
-		if err != nil {
-			a.log.Error("record a launch", "app", app.rec.AppID, "err", err)
-			return
-		}
-		r.id = id
+		a.history.note(lateRun{install: app.id, run: r, record: store.Run{StartedAt: at}})
 	})
 	return r
 }
@@ -37,15 +31,7 @@ func (a *App) recordStart(app *installed, at time.Time) *run {
 // recordEnd writes how a launch ended, whole when its beginning could not be written, and the disk use if it is known.
 func (a *App) recordEnd(app *installed, r *run, end store.Run, disk *int64) {
 	<-r.recorded
-	var err error
-	if r.id == 0 {
-		_, err = a.store.StartRun(app.id, end)
-	} else {
-		err = a.store.EndRun(app.id, r.id, end, disk)
-	}
-	if err != nil && !errors.Is(err, store.ErrNotFound) { // uninstalled, or too many launches since
-		a.log.Error("record an app's end", "app", app.rec.AppID, "err", err)
-	}
+	a.history.note(lateRun{install: app.id, run: r, record: end, disk: disk})
 }
 
 // untilRecorded waits until the last launch of an app is in the history.

@@ -82,11 +82,15 @@ func (a *App) wakeIfDue(app *installed, now time.Time) error {
 	if err != nil {
 		return fmt.Errorf("read the last wake: %w", err)
 	}
-	if i := slices.IndexFunc(grants, func(g permission.Grant) bool { return g.Permission == background }); i >= 0 && grants[i].At.After(last) {
-		last = grants[i].At // times before it was allowed do not count
-	}
 	if last.After(now.Add(permission.MinInterval)) { // the clock was ahead: begin anew, or it might be years
 		return a.setWoken(app, now)
+	}
+	if i := slices.IndexFunc(grants, func(g permission.Grant) bool { return g.Permission == background }); i >= 0 {
+		if at := grants[i].At; at.After(last) && !at.After(now) {
+			last = at // times before it was allowed do not count
+		} else if at.After(now) && last.IsZero() { // allowed while the clock was ahead
+			return a.setWoken(app, now)
+		}
 	}
 	if next := nextWake(schedule, last.In(now.Location())); next.IsZero() || now.Before(next) {
 		a.mu.Lock()

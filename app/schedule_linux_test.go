@@ -26,7 +26,7 @@ func TestSchedule(t *testing.T) {
 	n := new(night)
 	var db *store.DB
 	l := newLive(t, nil, n.tune, func(o *app.Options) { db = o.Store })
-	now := n.time
+	now, more := n.time, 0
 	l.install(write(t, "org.example.test", 1, `{"background":{"reason":"To sync.","schedule":"0 */2 * * *"}}`, diarist))
 	info, err := l.Info(t.Context(), control.AppRef{App: "test-dev"})
 	if err != nil {
@@ -116,6 +116,17 @@ func TestSchedule(t *testing.T) {
 	n.advance(toNext())
 	woken(4)
 
+	// Allowed again while the clock was a year ahead, it is not forgotten for as long.
+	n.advance(365 * 24 * time.Hour)
+	if err := l.Decide(t.Context(), control.Decide{App: "test-dev", Permission: "background", Decision: "allow"}); err != nil {
+		t.Fatal(err)
+	}
+	n.advance(-365 * 24 * time.Hour)
+	n.ticks(l)
+	n.advance(toNext())
+	woken(wakes() + 1)
+	more = wakes() - 4
+
 	// Stopped for long, it is started; and so it is by an agent that was away, which is what the store tells.
 	n.advance(20 * time.Minute)
 	l.wait("stopped", func() bool { return l.state() == control.StateStopped })
@@ -127,7 +138,7 @@ func TestSchedule(t *testing.T) {
 		t.Errorf("the store knows the last wake as %v, %v", at, err)
 	}
 	n.advance(toNext())
-	woken(5)
+	woken(5 + more)
 
 	act, err := l.Activity(t.Context(), control.ActivityQuery{App: "test-dev", Since: time.Now().Add(-1000 * time.Hour)})
 	if err != nil || len(act) == 0 || act[0].Permission != "background" {
@@ -139,7 +150,7 @@ func TestSchedule(t *testing.T) {
 	l.wait("started again", func() bool { return l.state() == control.StateRunning })
 	n.advance(50 * time.Hour)
 	n.ticks(l)
-	if got := wakes(); got != 5 {
+	if got := wakes(); got != 5+more {
 		t.Errorf("woken %d times after the grant was taken", got)
 	}
 	get := l.visit(control.Open{App: "test-dev"})

@@ -154,9 +154,6 @@ func (a *App) Ps() []control.Running {
 	return out
 }
 
-// codePermissionNeeded is the notice of an app that asked for a permission while it ran.
-const codePermissionNeeded = "permission_needed"
-
 // Message answers what a running app asks over the host channel. An app can ask; it can never answer
 // (security.md, rule 1): a request for an unanswered row becomes a notice, and the present state goes back.
 func (a *App) Message(install string, m sandbox.Message) sandbox.Message {
@@ -188,7 +185,7 @@ func (a *App) Message(install string, m sandbox.Message) sandbox.Message {
 			a.mu.Unlock()
 			if asks < 2 {
 				a.notify(control.Notice{
-					Code: codePermissionNeeded, Severity: "info", AppID: id, Title: name + " asks for a permission", Text: "It would like to use " + p.String() + ".",
+					Code: control.NoticePermissionNeeded, Facts: control.NoticeFacts{Name: name, Permission: p.String()}, Severity: "info", AppID: id, Title: name + " asks for a permission", Text: "It would like to use " + p.String() + ".",
 					Actions: []control.NoticeChoice{{Action: "review", Label: "Review"}, {Action: "dismiss", Label: "Not now"}},
 				}, install)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"paddock/app/bundle"
@@ -41,10 +42,13 @@ func (a *App) Uninstall(ctx context.Context, in control.Uninstall) error {
 	if err := a.endLocked(ctx, app); err != nil {
 		return err
 	}
+	removed := a.now()
+	if _, latest, err := a.store.Aged(); err == nil && latest.After(removed) { // the clock was set back: the 30 days begin now
+		removed = latest
+	}
 	// The record first: from here on the app is gone whatever happens to the folders.
 	if err := a.editRecord(app, func(rec *store.Install) {
-		now := a.now()
-		rec.RemovedAt, rec.KeepData = &now, keep30Days
+		rec.RemovedAt, rec.KeepData = &removed, keep30Days
 		if in.KeepData {
 			rec.KeepData = keepForever
 		}
@@ -135,18 +139,62 @@ func (a *App) undoUninstall(ref string) error {
 	return nil
 }
 
-// purgeExpired deletes what was uninstalled more than 30 days ago.
+// purgeExpired deletes what was uninstalled, or set aside by a restore, more than 30 days ago. A clock that leaps ahead or
+// is set back for a while deletes nothing (see store.Aged), and what was put away meanwhile is kept no longer than the
+// rest.
 func (a *App) purgeExpired() error {
 	records, err := a.store.Installs()
 	if err != nil {
 		return fmt.Errorf("read the records: %w", err)
 	}
+	since := func(rec store.Install) *time.Time { // it was put away; nil when nothing of it is
+		switch {
+		case rec.RemovedAt != nil && rec.KeepData == keep30Days:
+			return rec.RemovedAt
+		case rec.SetAside != nil:
+			return &rec.SetAside.At
+		}
+		return nil
+	}
+	records = slices.DeleteFunc(records, func(rec store.Install) bool { return since(rec) == nil })
+	if len(records) == 0 {
+		return nil
+	}
+	aged, latest, err := a.store.Aged()
+	if err != nil {
+		return fmt.Errorf("tell the age of what was put away: %w", err)
+	}
+	var errs []error
 	for _, rec := range records {
-		if rec.RemovedAt != nil && rec.KeepData == keep30Days && a.now().Sub(*rec.RemovedAt) > keepFor {
-			if err := a.purge(rec); err != nil {
-				return err
-			}
+		at := since(rec)
+		switch {
+		case at.Sub(latest) > keepFor/30: // the clock was ahead then
+			errs = append(errs, a.putAwayAt(rec, latest))
+		case aged.Sub(*at) <= keepFor:
+		case at == rec.RemovedAt:
+			errs = append(errs, a.purge(rec)) // one that cannot be deleted keeps no other
+		default:
+			errs = append(errs, a.forgetSetAside(rec))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
+}
+
+// putAwayAt changes when an app, or what a restore set aside of it, was put away.
+func (a *App) putAwayAt(rec store.Install, at time.Time) error {
+	redate := func(rec *store.Install) {
+		if rec.RemovedAt != nil {
+			rec.RemovedAt = &at
+		} else if rec.SetAside != nil {
+			rec.SetAside = &store.SetAside{Exchange: rec.SetAside.Exchange, At: at}
+		}
+	}
+	a.mu.Lock()
+	app := a.apps[rec.Install]
+	a.mu.Unlock()
+	if app != nil {
+		return a.editRecord(app, redate)
+	}
+	redate(&rec)
+	return a.store.PutInstall(rec)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
@@ -21,48 +22,44 @@ func (a *App) Wake(ctx context.Context, install string) (gateway.Upstream, error
 	app := a.apps[install]
 	a.mu.Unlock()
 	if app == nil {
-		return nil, &gateway.StateError{Code: "no_app", Status: http.StatusNotFound, Title: "This app is not installed", Text: "It was removed. Close this page."}
+		return nil, notStarted("", noSuchApp(install))
 	}
 	if up, ok := a.running(app); ok {
 		return up, nil
 	}
 	if err := a.consent(ctx, app, false); err != nil {
-		return nil, &gateway.StateError{
-			Code: control.StateNeedsPermission, Status: http.StatusForbidden, Title: app.rec.Name + " needs your answer", Text: control.AsError(err).Message,
-			Actions: []gateway.Action{{Name: "ask_window", Label: "Review permissions"}},
-		}
+		return nil, a.refusal(app, err)
 	}
 	a.settle(app)
 	a.mu.Lock()
 	last, wait, running := app.last, backoff(app.deaths, a.now()), app.inst != nil
 	a.mu.Unlock()
-	if !running && last != nil && last.state == control.StateOverBudget {
-		return nil, &gateway.StateError{
-			Code: last.state, Status: http.StatusServiceUnavailable, Title: last.title, Text: last.text,
-			Actions: []gateway.Action{{Name: "restart", Label: "Start it again"}, {Name: "ask_window", Label: "Change its limits"}},
-		}
-	}
-	if !running && wait > 0 && last != nil {
-		return nil, &gateway.StateError{
-			Code: last.state, Status: http.StatusServiceUnavailable, RetryAfter: wait, Title: app.rec.Name + " keeps ending", Text: last.text,
-			Actions: []gateway.Action{{Name: "restart", Label: "Start it again"}, {Name: "ask_window", Label: "Show its log"}},
+	if !running {
+		if page := notNow(app.rec.Name, last, wait); page != nil {
+			return nil, page
 		}
 	}
 	up, err := a.ensure(ctx, app)
 	if err != nil {
-		if errors.Is(err, context.Canceled) {
-			return nil, err
-		}
-		e := control.AsError(err)
-		return nil, &gateway.StateError{
-			Code: e.Code, Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second, Title: app.rec.Name + " did not start", Text: e.Message,
-			Actions: []gateway.Action{{Name: "restart", Label: "Try again"}, {Name: "ask_window", Label: "Show its log"}},
-		}
+		return nil, a.refusal(app, err)
 	}
 	if up.inst == nil {
 		return nil, &gateway.StateError{Code: "static", Status: http.StatusNotFound, Title: "There is nothing here", Text: "This app has no such page."}
 	}
 	return up, nil
+}
+
+// refusal is the page for an error, which the log keeps. Who gave up waiting gets none.
+func (a *App) refusal(app *installed, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	level := slog.LevelDebug // a page may ask as often as it likes
+	if control.AsError(err).Code == control.CodeInternal {
+		level = slog.LevelWarn
+	}
+	a.log.Log(a.ctx, level, "app not started for a request", "app", app.rec.AppID, "err", err)
+	return notStarted(app.rec.Name, err)
 }
 
 // running is the instance that runs, thawed if it was frozen. It runs with the present answers: whoever changes one
@@ -117,9 +114,16 @@ func (a *App) Act(ctx context.Context, install, action string) error {
 	}
 	switch action {
 	case "start", "restart":
-		return a.Restart(ctx, control.AppRef{App: app.rec.AppID})
+		if err := a.Restart(ctx, control.AppRef{App: app.rec.AppID}); err != nil {
+			return a.refusal(app, err)
+		}
+		return nil
 	case "ask_window":
-		return a.Show(ctx, control.Show{Window: control.WindowApp, App: app.rec.AppID})
+		if err := a.Show(ctx, control.Show{Window: control.WindowApp, App: app.rec.AppID}); err != nil {
+			a.log.Info("no window for a page's button", "app", app.rec.AppID, "err", err)
+			return noWindow(app.rec.AppID)
+		}
+		return nil
 	}
 	return fmt.Errorf("unknown action %q", action)
 }

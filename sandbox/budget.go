@@ -108,6 +108,14 @@ type Breach struct {
 	Limit, Measured float64
 }
 
+// noun is the budget as people would call it: an app is one process, and what the kernel counts as processes are its threads.
+func (b Breach) noun() string {
+	if b.Budget == BudgetProcesses {
+		return "thread"
+	}
+	return b.Budget
+}
+
 // Usage is what an instance uses now, as of the last sample.
 type Usage struct {
 	CPUPercent      float64 // of one core, over about the last second
@@ -128,6 +136,7 @@ type sample struct {
 	data      int64         // bytes of private writable address space (VmData); 0 where unknown
 	dataLimit int64         // the kernel's limit on data (RLIMIT_DATA), bytes; 0 where there is none
 	cpu       time.Duration // user and system time of all threads, ended ones included
+	clock     time.Duration // the same by the process's own clock, to the nanosecond; 0 where unknown
 	sys       time.Duration // the system part of cpu
 	written   int64         // bytes sent towards storage since the process started; unknownWritten where not counted
 	threads   int
@@ -147,6 +156,11 @@ const (
 	worstWrite   = 8e9 // bytes per second of system time: what the kernel can copy or map at most
 	wallSlack    = 8 << 20
 	wallPatience = time.Second
+	// An app that is read this rarely is first asked whether it did anything at all. The clock of a process that has set
+	// itself a timer on it runs behind by up to a tick of the kernel, 10 ms at most (kernel/time/posix-cpu-timers.c).
+	restWait = 40 * time.Millisecond
+	restLag  = 10 * time.Millisecond
+	restLook = 2 * time.Second
 )
 
 // headroomWait is how long an app with that many bytes left cannot cross its limit, between pollMin and pollMax.

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -220,6 +221,17 @@ func (d *diskState) walked(total int64, sp space, limit int64, before sample, to
 // keepFree is what apps must leave free on a file system of that size: 1 GiB, or 5 % where that is less. More would
 // stop every app on a large disk that its owner keeps nearly full.
 func keepFree(total uint64) int64 { return int64(min(total/20, 1<<30)) }
+
+// Room is how many bytes are free on the file system of dir, and how many of them may be written before no app is started
+// on it any more: what is free beyond that which apps must leave, negative on a disk that is fuller than that.
+func Room(dir string) (free, room int64, err error) {
+	u, err := disk.Usage(dir)
+	if err != nil {
+		return 0, 0, fmt.Errorf("ask for the free space of %s: %w", dir, err)
+	}
+	free = int64(min(u.Free, math.MaxInt64))
+	return free, free - keepFree(u.Total), nil
+}
 
 // readSpace asks the file systems of the folders; a folder that cannot be asked is left out. It can block for as long
 // as the file system does.

@@ -54,7 +54,7 @@ func (e *StartError) Error() string {
 	switch e.Reason {
 	case StartExited:
 		if e.Exit.Breach != nil {
-			fmt.Fprintf(&b, "the app went over its %s budget while starting", e.Exit.Breach.Budget)
+			fmt.Fprintf(&b, "the app went over its %s budget while starting", e.Exit.Breach.noun())
 		} else if e.Exit.Signal != "" {
 			fmt.Fprintf(&b, "the app was ended by %s while starting", e.Exit.Signal)
 		} else {

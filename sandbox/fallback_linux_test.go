@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"unsafe"
@@ -20,6 +21,9 @@ const (
 
 	listenedTo = "listened to" // a filter with a listener is there already
 	powerless  = "powerless"   // no capabilities in the new user namespace
+	noLandlock = "no landlock" // a kernel without it
+	noSeccomp  = "no seccomp"  // a kernel without filters
+	noLayer    = "no layer"    // neither
 )
 
 func init() {
@@ -52,6 +56,12 @@ func actAsLauncher() error {
 		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 		err = errors.Join(unix.Prctl(unix.PR_SET_SECUREBITS, 1, 0, 0, 0), // root is nobody special at the next execve
 			unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), unix.Capset(&header, &none[0]))
+	case noLandlock:
+		err = withoutCalls(unix.SYS_LANDLOCK_CREATE_RULESET)
+	case noSeccomp:
+		err = withoutCalls(unix.SYS_SECCOMP)
+	case noLayer:
+		err = withoutCalls(unix.SYS_LANDLOCK_CREATE_RULESET, unix.SYS_SECCOMP)
 	default:
 		err = fmt.Errorf("no part %q", part)
 	}
@@ -96,6 +106,81 @@ func behindAnotherListener() error {
 	}
 	_, err := unix.FcntlInt(listener, unix.F_SETFD, 0) // it must outlive this execve
 	return err
+}
+
+// withoutCalls makes it as it is on a kernel that does not know these system calls.
+func withoutCalls(numbers ...uint32) error {
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	filter := []unix.SockFilter{{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}} // the number
+	for i, n := range numbers {
+		filter = append(filter, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: n, Jt: uint8(len(numbers) - i)})
+	}
+	filter = append(filter, unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+		unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.ENOSYS)})
+	return unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})), 0, 0)
+}
+
+// A kernel without one layer, or without both: the app runs, held by what there is and by Deno as ever; the report says
+// which door is open; and where more is required, it is not started, and told why.
+func TestKernelWithoutALayer(t *testing.T) {
+	const files, calls = "files outside the app's folders are kept closed by Deno only", "system calls are not filtered by the kernel"
+	outside := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(outside, []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	module := fmt.Sprintf(`
+async function name(attempt) { try { return "succeeded with " + await attempt(); } catch (e) { return e.name; } }
+export default { async fetch() { return new Response([
+	await name(() => Deno.readTextFile(%q)), await name(() => Deno.writeTextFile(%[1]q, "x")),
+	await name(() => Deno.connect({ port: 80 })), await name(() => new Deno.Command("/bin/true").output()),
+	await name(async () => (await fetch("http://evil.example/")).status),
+].join(" ")); } };`, outside)
+	var flags []string // of the first, which all must have
+	for part, open := range map[string][]string{noLandlock: {files}, noSeccomp: {calls}, noLayer: {files, calls}} {
+		t.Run(part, func(t *testing.T) {
+			launcher := standIn(t, part)
+			sup := supervisorForTest(t, sitesForTest(t), func(o *Options) { o.Launcher = launcher })
+			spec := specForTest(t, module)
+			spec.Allow = setOf(t, "net:example.com:80")
+			in := launchForTest(t, sup, spec)
+			if got, want := ask(t, in, "/"), "NotCapable NotCapable NotCapable NotCapable NotCapable"; got != want {
+				t.Errorf("the app's attempts: %s, want %s", got, want)
+			}
+			r := in.Report()
+			if r.Level != "basic" {
+				t.Errorf("report: %+v", r)
+			}
+			for _, door := range []string{files, calls} {
+				if strings.Contains(r.Open, door) != slices.Contains(open, door) {
+					t.Errorf("the report says %q", r.Open)
+				}
+			}
+			args := []string{}
+			for _, arg := range in.plan.Exec.Args {
+				if strings.HasPrefix(arg, "--") {
+					name, _, _ := strings.Cut(arg, "=")
+					args = append(args, name)
+				}
+			}
+			if flags == nil {
+				flags = args
+			}
+			if !slices.Equal(args, flags) {
+				t.Errorf("Deno's flags are %q, and %q elsewhere", args, flags)
+			}
+			for _, level := range []Level{Partial, Full} {
+				strict := spec
+				strict.ID, strict.Require = "strict", level
+				_, err := sup.Launch(t.Context(), strict)
+				var failed *StartError
+				if !errors.As(err, &failed) || failed.Reason != StartRefused || !strings.Contains(err.Error(), open[0]) {
+					t.Errorf("launch with %v required: %v, want refused", level, err)
+				}
+			}
+		})
+	}
 }
 
 // Where the agent cannot answer for connects the app still has its way out, and the report names what that leaves open.

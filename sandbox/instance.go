@@ -370,7 +370,7 @@ func (in *Instance) judge(code int, signal string, u Usage) Exit {
 func describe(e Exit) string {
 	switch {
 	case e.Breach != nil:
-		return "over its " + e.Breach.Budget + " budget"
+		return "over its " + e.Breach.noun() + " budget"
 	case e.Signal != "":
 		return e.Signal
 	}

@@ -180,6 +180,13 @@ func (in *Instance) memoryWall(alive bool, group scopeLimits, noGroup string) Wa
 	return w
 }
 
+// CheckRuntime says whether Deno's file is the pinned one, as a launch would find it: a *StartError with
+// StartRuntimeMissing or StartRuntimeAltered when not. The file is hashed again only after it changed.
+func (s *Supervisor) CheckRuntime() error {
+	_, err := s.runtime.inspect(s.options.Deno, s.options.RuntimeSHA256)
+	return err
+}
+
 // probeAllow gives the app that Probe starts a proxy, because that needs the most of the kernel.
 var probeAllow = permission.NewSet(permission.Permission{Kind: permission.Net, Scope: "paddock.invalid"})
 

@@ -12,6 +12,8 @@ import (
 type sampler interface {
 	// sample fails with errGone once the process has ended, also when it has not been waited for yet.
 	sample() (sample, error)
+	// rested reports whether the process is known to have used no processor time since it gave s.
+	rested(s sample) bool
 	close()
 }
 
@@ -58,6 +60,8 @@ func (p *portableSampler) sample() (sample, error) {
 	}
 	return s, nil
 }
+
+func (p *portableSampler) rested(sample) bool { return false } // asking costs as much as a sample
 
 func (p *portableSampler) close() {}
 

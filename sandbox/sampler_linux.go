@@ -17,12 +17,14 @@ import (
 // process: once that has ended reads fail, even if another process got the number.
 type procSampler struct {
 	pid    int
-	stat   *os.File
-	statm  *os.File
-	io     *os.File // nil where the kernel keeps no counters or does not show them
+	stat   int // descriptors; noFile when not open
+	statm  int
+	io     int // not open where the kernel keeps no counters or does not show them
 	ioNext time.Time
 	buf    []byte
 }
+
+const noFile = -1
 
 // clockTick is the unit of processor times in /proc/PID/stat: USER_HZ is 100 on every architecture that Linux runs
 // Go on, whatever the kernel's own tick (proc(5), include/asm-generic/param.h).
@@ -31,7 +33,7 @@ const clockTick = 10 * time.Millisecond
 var pageSize = int64(os.Getpagesize())
 
 func openSampler(pid int) (sampler, error) {
-	p := &procSampler{pid: pid, buf: make([]byte, 1024)}
+	p := &procSampler{pid: pid, stat: noFile, statm: noFile, io: noFile, buf: make([]byte, 1024)}
 	var err error
 	if p.stat, err = p.open("stat"); err != nil {
 		return nil, err
@@ -43,16 +45,18 @@ func openSampler(pid int) (sampler, error) {
 	return p, nil
 }
 
-func (p *procSampler) open(name string) (*os.File, error) {
-	f, err := os.Open("/proc/" + strconv.Itoa(p.pid) + "/" + name)
+func (p *procSampler) open(name string) (int, error) {
+	path := "/proc/" + strconv.Itoa(p.pid) + "/" + name
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("watch process %d: %w", p.pid, goneOr(err))
+		return noFile, fmt.Errorf("watch process %d: open %s: %w", p.pid, path, goneOr(err))
 	}
-	return f, nil
+	return fd, nil
 }
 
 func (p *procSampler) sample() (sample, error) {
-	s := sample{at: time.Now(), written: unknownWritten}
+	// The clock comes first: what runs while the rest is read shows at the next look.
+	s := sample{at: time.Now(), written: unknownWritten, clock: clockOf(p.pid)}
 	b, err := p.read(p.stat)
 	if err != nil {
 		return sample{}, err
@@ -67,13 +71,23 @@ func (p *procSampler) sample() (sample, error) {
 		return sample{}, err
 	}
 	// The same figure to the nanosecond: stat rounds it to ticks, within which 80 MB can be written.
-	var clock unix.Timespec
-	if unix.ClockGettime(processClock(p.pid), &clock) == nil {
-		s.cpu = max(s.cpu, time.Duration(clock.Nano()))
-	}
+	s.cpu = max(s.cpu, s.clock)
 	s.dataLimit = dataLimit(p.pid)
 	p.readWritten(&s)
 	return s, nil
+}
+
+// rested compares the process's clock. When the process has ended and its number belongs to another one, that has
+// another clock, and the files say what happened.
+func (p *procSampler) rested(s sample) bool { return s.clock > 0 && clockOf(p.pid) == s.clock }
+
+// clockOf is all processor time of a process to the nanosecond; 0 where that is not known.
+func clockOf(pid int) time.Duration {
+	var clock unix.Timespec
+	if unix.ClockGettime(processClock(pid), &clock) != nil {
+		return 0
+	}
+	return time.Duration(clock.Nano())
 }
 
 // processClock is the clock of all processor time of a process, as clock_getcpuclockid(3) makes it: the complement of
@@ -84,7 +98,7 @@ func processClock(pid int) int32 { return int32(^pid)<<3 | 2 }
 // moment around execve; so a failed read closes the handle and a later sample opens it again, not more often than
 // every pollMax.
 func (p *procSampler) readWritten(s *sample) {
-	if p.io == nil {
+	if p.io == noFile {
 		if s.at.Before(p.ioNext) {
 			return
 		}
@@ -102,25 +116,31 @@ func (p *procSampler) readWritten(s *sample) {
 			return
 		}
 	}
-	p.io.Close()
-	p.io = nil
+	_ = unix.Close(p.io)
+	p.io = noFile
 }
 
-func (p *procSampler) read(f *os.File) ([]byte, error) {
-	n, err := f.ReadAt(p.buf, 0)
-	if n > 0 {
-		return p.buf[:n], nil
+// read reads a file of at most len(buf) bytes in one call: the kernel gives all of it at once.
+func (p *procSampler) read(fd int) ([]byte, error) {
+	for {
+		n, err := unix.Pread(fd, p.buf, 0)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return nil, fmt.Errorf("read the figures of process %d: %w", p.pid, goneOr(err))
+		case n == 0:
+			return nil, errGone
+		default:
+			return p.buf[:n], nil
+		}
 	}
-	if err == nil {
-		return nil, errGone
-	}
-	return nil, fmt.Errorf("read %s: %w", f.Name(), goneOr(err))
 }
 
 func (p *procSampler) close() {
-	for _, f := range []*os.File{p.stat, p.statm, p.io} {
-		if f != nil {
-			f.Close()
+	for _, fd := range []*int{&p.stat, &p.statm, &p.io} {
+		if *fd != noFile {
+			_ = unix.Close(*fd)
+			*fd = noFile
 		}
 	}
 }

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 )
@@ -54,6 +55,21 @@ func (s *Supervisor) takeSpare() string {
 	dir := s.spare
 	s.spare = ""
 	return dir
+}
+
+// clearSockets removes the folders of instances, whose processes died with the agent that made them.
+func clearSockets(root string) error {
+	removeSpares(root)
+	left, err := os.ReadDir(root)
+	if err != nil {
+		return fmt.Errorf("look for the sockets of an earlier agent: %w", err)
+	}
+	for _, e := range left {
+		if err := os.RemoveAll(filepath.Join(root, e.Name())); err != nil {
+			return fmt.Errorf("remove the sockets of an earlier agent: %w", err)
+		}
+	}
+	return nil
 }
 
 // removeSpares removes what no launch has taken, also what an agent that could not end properly left.

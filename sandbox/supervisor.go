@@ -48,7 +48,8 @@ type Supervisor struct {
 	closed    bool
 }
 
-// New checks the options, makes the socket folder and starts the watchdog. Nothing is launched yet.
+// New checks the options, makes the socket folder, removes what an agent that was killed left in it, and starts the
+// watchdog. Nothing is launched yet. The folder must belong to this supervisor alone.
 func New(o Options) (*Supervisor, error) {
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("sandbox options: %w", err)
@@ -59,7 +60,9 @@ func New(o Options) (*Supervisor, error) {
 	if err := ownFolder(o.SocketDir); err != nil {
 		return nil, err
 	}
-	removeSpares(o.SocketDir)
+	if err := clearSockets(o.SocketDir); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &Supervisor{
 		options: o, log: o.Logger, dog: newWatchdog(o.Logger), starts: make(chan func()),

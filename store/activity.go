@@ -52,7 +52,7 @@ const (
 )
 
 // AddActivity adds to what is known of an app: entries of the same hour, permission, outcome and side are summed up.
-// What is older than 7 days is dropped.
+// What is older than 7 days is dropped, by the clock of Aged.
 func (db *DB) AddActivity(install string, all ...Activity) error {
 	if len(all) == 0 {
 		return nil
@@ -83,7 +83,11 @@ func (db *DB) AddActivity(install string, all ...Activity) error {
 				return err
 			}
 		}
-		if err := dropBefore(activity, hourOf(db.now().Add(-activityAge))); err != nil {
+		aged, err := db.age(tx)
+		if err != nil {
+			return err
+		}
+		if err := dropBefore(activity, hourOf(aged.Add(-activityAge))); err != nil {
 			return err
 		}
 		_, err = dropOldest(activity, maxActivity)
@@ -211,7 +215,7 @@ func addUse(b *bolt.Bucket, a Activity) error {
 		u.Refused += a.Count
 	} else {
 		u.Count += a.Count
-		if a.At.After(u.Last) {
+		if a.At.After(u.Last) || u.Last.Sub(a.At) > ageLeap { // it was used while the clock was ahead
 			u.Last = a.At
 		}
 	}

@@ -9,6 +9,7 @@
 //	meta
 //	  schema                  → 2 (8 bytes, big-endian)
 //	  created                 → RFC 3339 time
+//	  aged                    → the time by which age is judged, see Aged; seconds since 1970 (8 bytes)
 //	installs
 //	  INSTALL                 one bucket per installed or removed app, named by its random install id
 //	    record                → Install without its manifest, JSON

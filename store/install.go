@@ -41,6 +41,14 @@ type Install struct {
 	RemovedAt    *time.Time     `json:"removed_at,omitempty"` // uninstalled then; nil while installed
 	KeepData     string         `json:"keep_data,omitempty"`  // "", "30d" or "forever"
 	Asks         map[string]int `json:"asks,omitempty"`       // permission → times the user was asked
+	Exchanges    uint64         `json:"exchanges,omitempty"`  // times that a restore put other data in the place of the app's
+	SetAside     *SetAside      `json:"set_aside,omitempty"`  // the data before the last of them; nil when it is gone
+}
+
+// SetAside is data that is kept for a way back from a restore.
+type SetAside struct {
+	Exchange uint64    `json:"exchange"` // which one set it aside
+	At       time.Time `json:"at"`
 }
 
 // Version names an earlier version of an app.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
@@ -19,6 +20,8 @@ type Notice struct {
 	Severity string    `json:"severity"`
 	Install  string    `json:"install,omitempty"`
 	Actions  []string  `json:"actions,omitempty"`
+	// Facts are what the notice is about, as its writer keeps them; more than 4 KiB are not.
+	Facts json.RawMessage `json:"facts,omitempty"`
 }
 
 const (
@@ -32,6 +35,9 @@ func (db *DB) PutNotice(n Notice) error {
 		return fmt.Errorf("store a notice: an empty id: %w", ErrInvalid)
 	}
 	n.Text = keepStart(n.Text, maxNoticeText)
+	if len(n.Facts) > maxNoticeText {
+		n.Facts = nil
+	}
 	return db.update("store a notice", func(tx *bolt.Tx) error {
 		b := tx.Bucket(bucketNotices)
 		if err := put(b, []byte(n.ID), n); err != nil {

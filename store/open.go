@@ -40,6 +40,7 @@ type Options struct {
 type DB struct {
 	bolt *bolt.DB
 	now  func() time.Time
+	pace pacer
 }
 
 // Open opens the store at path and makes it (mode 0600) when there is none; the folder must exist. An older schema is
@@ -55,7 +56,7 @@ func Open(path string, o Options) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	db := &DB{bolt: b, now: o.Now}
+	db := &DB{bolt: b, now: o.Now, pace: newPacer()}
 	if err := db.prepare(path); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -17,6 +18,7 @@ type Breach struct {
 
 // Run is one launch of an app and how it ended.
 type Run struct {
+	ID        uint64     `json:"-"` // set by Runs, else ignored
 	StartedAt time.Time  `json:"started_at"`
 	EndedAt   *time.Time `json:"ended_at,omitempty"` // nil while it runs
 	Reason    string     `json:"reason,omitempty"`
@@ -108,6 +110,7 @@ func (db *DB) Runs(install string) ([]Run, error) {
 			if err != nil {
 				return err
 			}
+			r.ID = binary.BigEndian.Uint64(k)
 			all = append(all, r)
 		}
 		return nil

@@ -24,7 +24,7 @@ func FuzzReadSigned(f *testing.F) {
 	f.Add(tarOf(f, nil, nil, nil))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var out bytes.Buffer
-		key, comment, err := readSigned(bytes.NewReader(data), &out, fuzzLimits.withDefaults())
+		found, err := readSigned(bytes.NewReader(data), &out, fuzzLimits.withDefaults())
 		if err != nil {
 			var refused *RefusedError
 			if !errors.As(err, &refused) {
@@ -34,11 +34,14 @@ func FuzzReadSigned(f *testing.F) {
 		}
 		// What passes must be one of the few bytes that a reader may differ in: header fields nobody reads.
 		again := newDigest(bytes.NewReader(out.Bytes()))
-		if _, err := io.Copy(io.Discard, again); err != nil || again.sum() != comment.sha256 {
-			t.Fatalf("content %s, comment %s, %v", again.sum(), comment.sha256, err)
+		if _, err := io.Copy(io.Discard, again); err != nil || again.sum() != found.comment.sha256 {
+			t.Fatalf("content %s, comment %s, %v", again.sum(), found.comment.sha256, err)
 		}
-		if keyInfo(key).PublicKey == "" {
+		if keyInfo(found.key).PublicKey == "" {
 			t.Fatal("no key")
+		}
+		if !bytes.Equal(data[found.offset:found.offset+found.size], out.Bytes()) {
+			t.Fatalf("the content does not lie at %d", found.offset)
 		}
 	})
 }

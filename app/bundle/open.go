@@ -65,6 +65,7 @@ type Staged struct {
 	IconMIME  string
 
 	work string // the folder that holds Dir; empty after Commit or Discard
+	file string // the bundle as it came, in work; empty when unsigned
 }
 
 // ErrClosed is returned by Commit when the Staged was committed or discarded before.
@@ -111,6 +112,7 @@ type opening struct {
 	anywhere bool
 	work     string
 	staged   *Staged
+	content  signedContent // of the received file; for a bare zip only its size
 }
 
 func (op *opening) report(p Progress) {
@@ -163,10 +165,10 @@ func (op *opening) maxFile() int64 {
 	return op.o.Limits.File + 3*tarBlock + 2*(maxKeyFile+tarBlock) + (maxTarPadding+1)*tarBlock
 }
 
-// contentPath is where receive puts content.zip.
-func (op *opening) contentPath() string { return filepath.Join(op.work, entryContent) }
+// receivedPath is where receive puts the file as it comes.
+func (op *opening) receivedPath() string { return filepath.Join(op.work, "received") }
 
-// receive reads a bundle, or with Dev a bare zip, to contentPath, and verifies what is signed.
+// receive reads a bundle, or with Dev a bare zip, to receivedPath, and verifies what is signed.
 // total is the size to report, -1 when unknown. It may be called again after it failed.
 func (op *opening) receive(r io.Reader, total int64) error {
 	if total > op.maxFile() {
@@ -182,16 +184,16 @@ func (op *opening) receive(r io.Reader, total int64) error {
 		return err
 	}
 	body := io.MultiReader(strings.NewReader(string(magic)), in)
-	f, err := os.OpenFile(op.contentPath(), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	f, err := os.OpenFile(op.receivedPath(), os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("write to the staging folder: %w", err)
 	}
 	defer f.Close()
-	out := &stagingWriter{f}
+	body = io.TeeReader(body, &stagingWriter{f})
 	if string(magic) == "PK\x03\x04" || string(magic) == "PK\x05\x06" {
-		err = op.receiveZip(body, out)
+		err = op.receiveZip(body)
 	} else {
-		err = op.receiveSigned(body, out)
+		err = op.receiveSigned(body)
 	}
 	op.staged.Bytes = in.n
 	if err != nil {
@@ -207,27 +209,30 @@ func (op *opening) tooBig(n int64) error {
 	return refuse(RuleFileSize, "", "the file has more than %d MiB (%d bytes so far)", op.o.Limits.File>>20, n)
 }
 
-func (op *opening) receiveSigned(r io.Reader, w io.Writer) error {
-	key, comment, err := readSigned(r, w, op.o.Limits)
+func (op *opening) receiveSigned(r io.Reader) error {
+	found, err := readSigned(r, io.Discard, op.o.Limits)
 	if err != nil {
 		return err
 	}
-	info := keyInfo(key)
+	info, comment := keyInfo(found.key), found.comment
+	op.content = found
 	op.staged.Signed, op.staged.PublicKey, op.staged.KeyID, op.staged.SHA256 = true, info.PublicKey, info.KeyID, comment.sha256
 	op.report(Progress{Step: StepVerify, Total: -1})
 	op.staged.Manifest = &Manifest{ID: comment.id, VersionCode: comment.code} // what the manifest must say
 	return nil
 }
 
-func (op *opening) receiveZip(r io.Reader, w io.Writer) error {
+func (op *opening) receiveZip(r io.Reader) error {
 	if !op.o.Dev {
 		return refuse(RuleUnsigned, "", "it is a zip without a signature, and only signed bundles are installed").
 			hint("Get the .paddock file from its publisher; authors install their own work with --dev.")
 	}
 	sum := sha256.New()
-	if _, err := io.CopyBuffer(io.MultiWriter(w, sum), r, make([]byte, copyChunkSize)); err != nil {
+	n, err := io.CopyBuffer(sum, r, make([]byte, copyChunkSize))
+	if err != nil {
 		return err
 	}
+	op.content = signedContent{size: n}
 	op.staged.SHA256 = hex.EncodeToString(sum.Sum(nil))
 	return nil
 }
@@ -244,22 +249,19 @@ func (w *stagingWriter) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// unpackContent checks and unpacks what receive left at contentPath.
+// unpackContent checks and unpacks the content of what receive left at receivedPath.
 func (op *opening) unpackContent() error {
-	f, err := os.Open(op.contentPath())
+	f, err := os.Open(op.receivedPath())
 	if err != nil {
 		return fmt.Errorf("read the staging folder: %w", err)
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return fmt.Errorf("read the staging folder: %w", err)
-	}
-	entries, err := readZip(f, info.Size(), op.o.Limits)
+	content := io.NewSectionReader(f, op.content.offset, op.content.size)
+	entries, err := readZip(content, op.content.size, op.o.Limits)
 	if err != nil {
 		return err
 	}
-	raw, err := manifestOf(f, entries, op.o.Limits)
+	raw, err := manifestOf(content, entries, op.o.Limits)
 	if err != nil {
 		return err
 	}
@@ -275,7 +277,7 @@ func (op *opening) unpackContent() error {
 		return err
 	}
 	defer t.close()
-	if err := t.unpackZip(f, entries); err != nil {
+	if err := t.unpackZip(content, entries); err != nil {
 		return err
 	}
 	if err := op.finish(t); err != nil {
@@ -284,7 +286,11 @@ func (op *opening) unpackContent() error {
 	if err := f.Close(); err != nil {
 		return fmt.Errorf("read the staging folder: %w", err)
 	}
-	if err := os.Remove(op.contentPath()); err != nil {
+	if op.staged.Signed {
+		op.staged.file = op.receivedPath()
+		return nil
+	}
+	if err := os.Remove(op.receivedPath()); err != nil {
 		return fmt.Errorf("clean the staging folder: %w", err)
 	}
 	return nil

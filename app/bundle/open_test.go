@@ -19,7 +19,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestOpenSigned(t *testing.T) {
 	content := sampleZip(t, file("assets/deep/er/text.txt", "hi"), rawEntry{name: "empty/"}, rawEntry{name: "zero"})
-	s, err := openBytes(t, sampleBundle(t, content), Options{Paddock: "0.1.0"})
+	whole := sampleBundle(t, content)
+	s, err := openBytes(t, whole, Options{Paddock: "0.1.0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,11 +34,20 @@ func TestOpenSigned(t *testing.T) {
 	if !filepath.IsAbs(s.Source) || s.Origin != "" {
 		t.Errorf("source %q, origin %q", s.Source, s.Origin)
 	}
-	dst := filepath.Join(t.TempDir(), "1.2.3")
-	if err := s.Commit(dst); err != nil {
+	dst, kept := filepath.Join(t.TempDir(), "1.2.3"), filepath.Join(t.TempDir(), "1.2.3.paddock")
+	if err := errors.Join(s.KeepBundle(kept), s.Commit(dst)); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = RemoveTree(dst) })
+	if got, err := os.ReadFile(kept); err != nil || !bytes.Equal(got, whole) {
+		t.Errorf("the kept bundle has %d bytes (%v), want the %d that came", len(got), err, len(whole))
+	}
+	if signed, err := CheckSignature(bytes.NewReader(whole)); err != nil || signed.PublicKey != want.PublicKey || signed.ID != "org.example.notes" {
+		t.Errorf("signature: %+v, %v", signed, err)
+	}
+	if _, err := CheckSignature(bytes.NewReader(whole[:len(whole)-2000])); err == nil {
+		t.Error("half a bundle has a signature")
+	}
 	modes := map[string]fs.FileMode{}
 	err = filepath.WalkDir(dst, func(name string, d fs.DirEntry, err error) error {
 		if err != nil {

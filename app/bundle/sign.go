@@ -215,47 +215,55 @@ func parseSignature(file []byte, key minisign.PublicKey) (trustedComment, error)
 	return parseTrustedComment(s.TrustedComment)
 }
 
+// signedContent says what a bundle's signature is about, and where in the file its content lies.
+type signedContent struct {
+	key          minisign.PublicKey
+	comment      trustedComment
+	offset, size int64 // of content.zip
+}
+
 // readSigned reads a bundle from r and writes its content zip to w while hashing it. When it returns
 // without error, the signature was verified and the comment's sha256 is the content's. Nothing of the
 // content was parsed.
-func readSigned(r io.Reader, w io.Writer, l Limits) (minisign.PublicKey, trustedComment, error) {
-	var none minisign.PublicKey
+func readSigned(r io.Reader, w io.Writer, l Limits) (signedContent, error) {
+	var none signedContent
 	t := &tarReader{r: r}
 	keyFile, err := readSmall(t, entryKey)
 	if err != nil {
-		return none, trustedComment{}, err
+		return none, err
 	}
 	signature, err := readSmall(t, entrySignature)
 	if err != nil {
-		return none, trustedComment{}, err
+		return none, err
 	}
 	key, err := parseKey(keyFile)
 	if err != nil {
-		return none, trustedComment{}, err
+		return none, err
 	}
 	comment, err := parseSignature(signature, key)
 	if err != nil {
-		return none, trustedComment{}, err
+		return none, err
 	}
 	size, err := t.next(entryContent, l.File)
 	if err != nil {
-		return none, trustedComment{}, err
+		return none, err
 	}
+	found := signedContent{key: key, comment: comment, offset: t.at, size: size}
 	digest := newDigest(t)
 	if _, err := io.CopyBuffer(w, io.LimitReader(digest, size), make([]byte, copyChunkSize)); err != nil {
-		return none, trustedComment{}, err
+		return none, err
 	}
 	if err := t.end(); err != nil {
-		return none, trustedComment{}, err
+		return none, err
 	}
 	if !digest.message.Verify(key, signature) {
-		return none, trustedComment{}, refuse(RuleSignature, entryContent, "the signature does not belong to this content and this key: the file was changed or is damaged").
+		return none, refuse(RuleSignature, entryContent, "the signature does not belong to this content and this key: the file was changed or is damaged").
 			hint("Get the file again from its publisher.")
 	}
 	if got := digest.sum(); got != comment.sha256 {
-		return none, trustedComment{}, refuse(RuleSignature, entryContent, "its SHA-256 is %s, but the signature's comment says %s", got, comment.sha256)
+		return none, refuse(RuleSignature, entryContent, "its SHA-256 is %s, but the signature's comment says %s", got, comment.sha256)
 	}
-	return key, comment, nil
+	return found, nil
 }
 
 // readSmall reads one of the two short entries.

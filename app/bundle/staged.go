@@ -39,6 +39,29 @@ func (s *Staged) Commit(dst string) error {
 	return nil
 }
 
+// KeepBundle moves the signed file as it came, byte for byte, to dst, which must not exist; its parent is as for
+// Commit, before which it is called. An unsigned app has no such file: nothing is kept, and that is no error.
+func (s *Staged) KeepBundle(dst string) error {
+	if s.file == "" {
+		return nil
+	}
+	if err := os.Chmod(s.file, 0o400); err != nil {
+		return fmt.Errorf("keep the bundle: %w", err)
+	}
+	f, err := os.Open(s.file)
+	if err != nil {
+		return fmt.Errorf("keep the bundle: %w", err)
+	}
+	if err := errors.Join(f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("keep the bundle: %w", err)
+	}
+	if err := os.Rename(s.file, dst); err != nil {
+		return fmt.Errorf("keep the bundle: %w", err)
+	}
+	s.file = ""
+	return nil
+}
+
 // Discard removes what Commit did not move. It does nothing the second time.
 func (s *Staged) Discard() error {
 	work := s.work

@@ -29,6 +29,7 @@ type tarReader struct {
 	r    io.Reader
 	left int64 // bytes of the current entry that were not read yet
 	pad  int64 // zero bytes after it
+	at   int64 // bytes of the file that were read so far
 }
 
 // next skips to the entry that must come next and returns its size, at most limit.
@@ -66,7 +67,7 @@ func (t *tarReader) Read(p []byte) (int, error) {
 		p = p[:t.left]
 	}
 	n, err := t.r.Read(p)
-	t.left -= int64(n)
+	t.left, t.at = t.left-int64(n), t.at+int64(n)
 	if err == io.EOF && t.left > 0 {
 		return n, refuse(RuleTruncated, "", "the file ends %d bytes too early", t.left)
 	}
@@ -123,7 +124,8 @@ func (t *tarReader) fill(b []byte, where string) error {
 	if len(b) == 0 {
 		return nil
 	}
-	_, err := io.ReadFull(t.r, b)
+	n, err := io.ReadFull(t.r, b)
+	t.at += int64(n)
 	if err == io.EOF || err == io.ErrUnexpectedEOF { // compared, not unwrapped: a cut connection may wrap them
 		return refuse(RuleTruncated, "", "the file ends %s", where)
 	}

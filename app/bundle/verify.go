@@ -70,6 +70,18 @@ func fileSHA256(name string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// CheckSignature reads a signed bundle to its end and says what was signed, by whom. Nothing of the content is parsed.
+func CheckSignature(r io.Reader) (VerifyResult, error) {
+	found, err := readSigned(r, io.Discard, Limits{}.withDefaults())
+	if err != nil {
+		return VerifyResult{}, err
+	}
+	info := keyInfo(found.key)
+	return VerifyResult{
+		OK: true, ID: found.comment.id, VersionCode: found.comment.code, PublicKey: info.PublicKey, KeyID: info.KeyID, SHA256: found.comment.sha256,
+	}, nil
+}
+
 // CheckContent checks a bare content zip, or an author's folder, as an installation on any machine would,
 // and keeps nothing: what passes can be signed and installed.
 func CheckContent(ctx context.Context, name string) (*Manifest, error) {

@@ -146,6 +146,7 @@ required one ends the command with exit code 3. With --json the browser is left 
 }
 
 func (p *program) open(ctx context.Context, in control.Open, noBrowser bool) error {
+	in.Browse = !p.json && !noBrowser && p.env.OpenBrowser != nil && p.hasDisplay()
 	r, err := call[control.OpenResult](ctx, p, control.MethodOpen, in)
 	if err != nil {
 		return err
@@ -155,8 +156,8 @@ func (p *program) open(ctx context.Context, in control.Open, noBrowser bool) err
 		return nil
 	}
 	took := time.Duration(r.StartMS * float64(time.Millisecond)).Round(time.Millisecond)
-	if !noBrowser && p.env.OpenBrowser != nil && p.hasDisplay() {
-		if err := p.env.OpenBrowser(r.URL); err == nil {
+	if in.Browse {
+		if err := p.env.OpenBrowser(r.ForBrowser()); err == nil {
 			p.say("%s is open in your browser (ready after %s).", r.ID, took)
 			return nil
 		} else {

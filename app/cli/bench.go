@@ -60,7 +60,8 @@ type benchOthers struct {
 	Ratio         float64 `json:"ratio"` // p99_ms ÷ baseline_p99_ms
 }
 
-// benchCost is the processor time of the agent, and of sleeping apps, in percent of one core.
+// benchCost is the processor time of the agent, and of sleeping apps, in percent of one core: all that the agent does,
+// the watchdog with it. BenchmarkFifty (package sandbox) is the watchdog alone.
 type benchCost struct {
 	Installed       int     `json:"installed"`
 	Apps            int     `json:"apps"`                   // of them, those that are awake or frozen

@@ -25,6 +25,7 @@ func (p *program) doctorCommand() *cobra.Command {
 			t.fact("Runtime", "Deno "+d.Deno.Version+" ("+d.Deno.State+") "+d.Deno.Path)
 			t.fact("", d.Deno.Why)
 			t.fact("Front door", frontDoor(d.Gateway))
+			t.fact("Other users", otherUsers(d.Gateway))
 			t.fact("Apps are at", origins(d.Gateway))
 			for _, can := range d.Gateway.PagesCan {
 				t.fact("Pages can", can)
@@ -51,6 +52,14 @@ func origins(g control.DoctorGateway) string {
 	default:
 		return "names of their own below localhost"
 	}
+}
+
+// otherUsers says what keeps other users of the machine from opening apps.
+func otherUsers(g control.DoctorGateway) string {
+	if g.Peers {
+		return "their connections to the front door are refused"
+	}
+	return "cannot be told apart at the front door: " + g.PeersWhy + "; an app is open to whoever has its link, so the browser gets it in a file that only you can read"
 }
 
 func frontDoor(g control.DoctorGateway) string {

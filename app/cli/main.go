@@ -155,7 +155,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 3 refused, 4 no such app, 5 the agent
 		}
 	}
 	group("apps", "Apps:", p.installCommand(), p.reviewCommand(), p.listCommand(), p.infoCommand(), p.openCommand(),
-		p.psCommand(), p.stopCommand(), p.restartCommand(), p.uninstallCommand())
+		p.psCommand(), p.stopCommand(), p.restartCommand(), p.uninstallCommand(), p.backupCommand(), p.restoreCommand())
 	group("rights", "What they may do and what they did:", p.permissionsCommand(), p.grantCommand(), p.denyCommand(), p.revokeCommand(),
 		p.budgetCommand(), p.activityCommand(), p.historyCommand(), p.logsCommand())
 	group("paddock", "Paddock itself:", p.agentCommand(), p.quitCommand(), p.doctorCommand(), p.settingsCommand(), p.benchCommand())

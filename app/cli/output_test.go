@@ -109,6 +109,7 @@ func TestSpans(t *testing.T) {
 		31*time.Millisecond + 400*time.Microsecond: "31ms",
 		83 * time.Second: "1m23s",
 		26*time.Hour + 3*time.Minute + time.Second: "26h3m",
+		-time.Hour: "?",
 	} {
 		if got := spanText(d); got != want {
 			t.Errorf("%s: %q, want %q", d, got, want)
@@ -120,7 +121,7 @@ func TestWhy(t *testing.T) {
 	for want, run := range map[string]control.Run{
 		"memory: 300 MiB, allowed were 256 MiB":               {Reason: "over_budget", Breach: &control.Breach{Budget: "memory", Limit: 256 << 20, Measured: 300 << 20}},
 		"cpu: 3.25 core-seconds, allowed were 3 core-seconds": {Reason: "over_budget", Breach: &control.Breach{Budget: "cpu", Limit: 3, Measured: 3.25}},
-		"processes: 9, allowed were 8":                        {Reason: "over_budget", Breach: &control.Breach{Budget: "processes", Limit: 8, Measured: 9}},
+		"processes: 1100 threads, allowed were 1024 threads":  {Reason: "over_budget", Breach: &control.Breach{Budget: "processes", Limit: 1024, Measured: 1100}},
 		"error: Uncaught TypeError":                           {Reason: "crashed", Tail: "at app.js:3\n  error: Uncaught TypeError\n\n"},
 		"":                                                    {Reason: "finished", Tail: "bye"},
 	} {

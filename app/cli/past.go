@@ -105,6 +105,8 @@ func endCell(reason string) cell {
 
 func spanText(d time.Duration) string {
 	switch {
+	case d < 0: // the clock was set back meanwhile
+		return "?"
 	case d < time.Second:
 		return d.Round(time.Millisecond).String()
 	case d < time.Hour:
@@ -125,7 +127,7 @@ func whyText(r control.Run) string {
 		case "cpu":
 			amount = func(v float64) string { return humanize.FtoaWithDigits(v, 2) + " core-seconds" }
 		case "processes":
-			amount = func(v float64) string { return humanize.FtoaWithDigits(v, 0) }
+			amount = func(v float64) string { return humanize.FtoaWithDigits(v, 0) + " threads" }
 		}
 		return fmt.Sprintf("%s: %s, allowed were %s", b.Budget, amount(b.Measured), amount(b.Limit))
 	}

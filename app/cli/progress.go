@@ -15,7 +15,7 @@ type meter struct {
 	step string
 }
 
-var stepNames = map[string]string{"download": "Getting it", "verify": "Checking the signature", "unpack": "Unpacking"}
+var stepNames = map[string]string{"download": "Getting it", "verify": "Checking the signature", "unpack": "Unpacking", control.StepCopy: "Saving", control.StepRestore: "Restoring"}
 
 func (m *meter) show(s control.Progress) {
 	if m.p.json || !m.p.env.IsTerminal() {

@@ -31,6 +31,8 @@ const (
 	MethodStage   = "stage"   // Stage → events of Progress, then Staged
 	MethodCommit  = "commit"  // Commit → InstallResult
 	MethodDiscard = "discard" // Discard → Empty
+	MethodBackup  = "backup"  // Backup → events of Progress, then BackupResult
+	MethodRestore = "restore" // Restore → events of Progress, then RestoreResult
 
 	MethodList        = "list"        // Empty → []ListEntry
 	MethodInfo        = "info"        // AppRef → Info
@@ -169,16 +171,38 @@ type TrayState struct {
 	Why   string `json:"why,omitempty"`
 }
 
+// Codes of a Notice.
+const (
+	NoticeInstalled        = "installed"
+	NoticeRestored         = "restored"
+	NoticeOverBudget       = "over_budget"
+	NoticeAppFailed        = "app_failed"
+	NoticePermissionNeeded = "permission_needed"
+)
+
 // Notice is a condition that the user should know of, as data.
 type Notice struct {
 	ID       string         `json:"id"`
 	At       time.Time      `json:"at"`
-	Code     string         `json:"code"` // "over_budget", "app_failed", "permission_needed", "installed", …
+	Code     string         `json:"code"` // one of the Notice constants, or a later version's
 	Title    string         `json:"title"`
 	Text     string         `json:"text"`
 	Severity string         `json:"severity"` // "info", "warning", "error"
 	AppID    string         `json:"app_id,omitempty"`
 	Actions  []NoticeChoice `json:"actions"`
+	Facts    NoticeFacts    `json:"facts,omitzero"`
+}
+
+// NoticeFacts are what a notice is about, so that a window can say it in its user's language by Code. A notice of a code
+// or a version that a window does not know has its Title and Text.
+type NoticeFacts struct {
+	Name       string  `json:"name"`                 // of the app; "": there are no facts
+	Version    string  `json:"version,omitempty"`    // installed, restored
+	Permission string  `json:"permission,omitempty"` // permission_needed
+	ExitCode   int     `json:"exit_code,omitempty"`  // app_failed, where there is no Signal
+	Signal     string  `json:"signal,omitempty"`     // app_failed
+	Breach     *Breach `json:"breach,omitempty"`     // over_budget; nil where it is not known
+	DiskFull   bool    `json:"disk_full,omitempty"`  // over_budget: not by its own limit
 }
 
 // NoticeChoice is one thing the user can do about a notice.
@@ -202,7 +226,7 @@ type Stage struct {
 // Progress reports a download or an install step.
 type Progress struct {
 	Source     string  `json:"source"`
-	Step       string  `json:"step"` // "download", "verify", "unpack"
+	Step       string  `json:"step"` // "download", "verify", "unpack", StepCopy, StepRestore
 	Bytes      int64   `json:"bytes"`
 	Total      int64   `json:"total"`              // -1 when the server did not say
 	BytesPerS  float64 `json:"bytes_per_s"`        // over the last seconds
@@ -274,6 +298,58 @@ type Request struct {
 	Reason     string `json:"reason"`
 	Required   bool   `json:"required"`
 	Risk       string `json:"risk"` // "low", "normal", "high"
+}
+
+// Steps of a Progress beside those of a download.
+const (
+	StepCopy    = "copy"    // into a backup
+	StepRestore = "restore" // out of one
+)
+
+// Backup writes an app to one file.
+type Backup struct {
+	App  string `json:"app"`
+	File string `json:"file"` // absolute path, at which there must be nothing
+}
+
+// BackupResult is the document that `paddock backup` prints.
+type BackupResult struct {
+	OK           bool      `json:"ok"`
+	File         string    `json:"file"`
+	Bytes        int64     `json:"bytes"`          // of the file
+	Files        int       `json:"files"`          // of the app's data in it
+	LeftOut      []LeftOut `json:"left_out"`       // what a backup cannot hold; at most 100 are named
+	LeftOutCount int       `json:"left_out_count"` // how many there are
+}
+
+// LeftOut is something in an app's data that is not in a backup.
+type LeftOut struct {
+	Name string `json:"name"`
+	Why  string `json:"why"`
+}
+
+// Restore installs an app with its data from a backup, or with Undo goes back to an app's data before the last restore.
+type Restore struct {
+	File string `json:"file,omitempty"` // absolute path
+	App  string `json:"app,omitempty"`  // with Undo
+	Undo bool   `json:"undo,omitempty"`
+}
+
+// RestoreResult is the document that `paddock restore` prints: that of an install, and what became of the answers.
+type RestoreResult struct {
+	OK bool `json:"ok"`
+	InstallResult
+	Trusted   bool         `json:"trusted"`   // the backup was made by this machine and not changed since: its answers were taken over
+	Suggested []Suggestion `json:"suggested"` // answers in it that were not
+	Undo      bool         `json:"undo"`      // the data of before is kept, and --undo goes back to it
+}
+
+// Suggestion is an answer of a backup that the user may give again.
+type Suggestion struct {
+	Permission string `json:"permission"`
+	Decision   string `json:"decision"` // "allow" or "deny"
+	Path       string `json:"path,omitempty"`
+	Why        string `json:"why"` // why it was not taken over
 }
 
 // ListEntry is one line of `paddock list`.
@@ -348,17 +424,18 @@ type PermissionRow struct {
 	Used       int64      `json:"used"`
 	Refused    int64      `json:"refused"`
 
-	Kind     string `json:"kind"`             // "net", "lan", "files", …
-	Sentence string `json:"sentence"`         // the host's wording; %s stands where Scope belongs
-	Scope    string `json:"scope"`            // the literal scope to be shown in bold; may be empty
-	Risk     string `json:"risk"`             // "low", "normal", "high"
-	Access   string `json:"access,omitempty"` // files: "read" or "readwrite"
-	Slot     string `json:"slot,omitempty"`   // files: the slot's name
-	Folder   bool   `json:"folder,omitempty"` // files: a folder rather than a file
-	Path     string `json:"path,omitempty"`   // files: what the user picked
-	Enforced bool   `json:"enforced"`         // false: this machine cannot enforce it; shown greyed
-	Why      string `json:"why,omitempty"`    // why it cannot be enforced here
-	Asks     int    `json:"asks"`             // times the user was asked
+	Kind     string `json:"kind"`               // "net", "lan", "files", …
+	Sentence string `json:"sentence"`           // the host's wording; %s stands where Scope belongs
+	Scope    string `json:"scope"`              // the literal scope to be shown in bold; may be empty
+	Risk     string `json:"risk"`               // "low", "normal", "high"
+	Access   string `json:"access,omitempty"`   // files: "read" or "readwrite"
+	Slot     string `json:"slot,omitempty"`     // files: the slot's name
+	Folder   bool   `json:"folder,omitempty"`   // files: a folder rather than a file
+	Path     string `json:"path,omitempty"`     // files: what the user picked
+	Enforced bool   `json:"enforced"`           // false: this machine cannot enforce it; shown greyed
+	Why      string `json:"why,omitempty"`      // why it cannot be enforced here
+	Asks     int    `json:"asks"`               // times the user was asked
+	Schedule string `json:"schedule,omitempty"` // background: when, as the manifest says it; Scope says it in words
 }
 
 // Rest puts an app to sleep as if nobody had used it for long; the next request wakes it. It is refused while the app
@@ -377,6 +454,7 @@ type Open struct {
 	// without a display) unanswered optional rows count as denied for this run.
 	Ask     bool    `json:"ask"`
 	Desktop Desktop `json:"desktop,omitzero"`
+	Browse  bool    `json:"browse,omitempty"` // the caller starts a browser with OpenResult.ForBrowser
 }
 
 // OpenResult is the document `paddock open` prints.
@@ -388,6 +466,17 @@ type OpenResult struct {
 	PID     int     `json:"pid"`
 	State   string  `json:"state"`
 	StartMS float64 `json:"start_ms"`
+	// Handed leads a browser to URL without its being on the browser's command line, which other users of the machine
+	// may read. It is there for a caller that said Browse, where the front door cannot tell other users apart.
+	Handed string `json:"handed,omitempty"`
+}
+
+// ForBrowser is what a browser is started with.
+func (r OpenResult) ForBrowser() string {
+	if r.Handed != "" {
+		return r.Handed
+	}
+	return r.URL
 }
 
 // Running is one line of `paddock ps`.
@@ -452,7 +541,7 @@ type Run struct {
 	Tail      string     `json:"tail"`
 }
 
-// Breach is a budget that was crossed. Bytes for memory and disk, core-seconds for cpu, a count for processes.
+// Breach is a budget that was crossed. Bytes for memory and disk, core-seconds for cpu, threads for processes.
 type Breach struct {
 	Budget   string  `json:"budget"`
 	Limit    float64 `json:"limit"`

@@ -53,11 +53,14 @@ func NewError(exit int, code, message, hint string, detail any) *Error {
 	return e
 }
 
+// CodeInternal is the code of an error that nobody has made words for.
+const CodeInternal = "internal"
+
 // AsError turns any error into one that can be shown: itself when it is one, else an internal failure.
 func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e
 	}
-	return NewError(ExitFailed, "internal", err.Error(), "", nil)
+	return NewError(ExitFailed, CodeInternal, err.Error(), "", nil)
 }

@@ -186,6 +186,7 @@ func TestForeignHome(t *testing.T) {
 // TestBadRuntime: a missing or altered Deno starts no app and says so.
 func TestBadRuntime(t *testing.T) {
 	t.Parallel()
+	type doctor struct{ Deno struct{ State, Why string } }
 	for name, tamper := range map[string]func(t *testing.T, deno string){
 		"missing": func(t *testing.T, deno string) {
 			if err := os.Remove(deno); err != nil {
@@ -226,6 +227,9 @@ func TestBadRuntime(t *testing.T) {
 			no := m.refused(6, "open", "reader")
 			if no.Error.Code != "runtime_"+name {
 				t.Fatalf("refusal: %+v", no)
+			}
+			if d := must[doctor](m, "doctor"); d.Deno.State != name || d.Deno.Why == "" {
+				t.Fatalf("doctor says of a Deno that is %s: %+v", name, d.Deno)
 			}
 		})
 	}

@@ -17,10 +17,10 @@ func isHostCookie(name string) bool {
 // unplant expires cookies of the session's name that were planted for the app's host and all below it, so for the
 // shell's too: Firefox takes Clear-Site-Data for one host only, and keeps those.
 func (s *site) unplant() (lines []string) {
-	if s.shellHost == "" {
+	name, _, _ := strings.Cut(s.host, ":")
+	if !strings.HasSuffix(name, ".localhost") {
 		return nil // an address has no hosts below it
 	}
-	name, _, _ := strings.Cut(s.host, ":")
 	for _, path := range []string{"/", "/.paddock", "/.paddock/"} {
 		lines = append(lines, s.cookie+"=; Domain="+name+"; Path="+path+"; Max-Age=0")
 	}

@@ -18,11 +18,13 @@
 // or floods uses up its own slots only; whatever an app answers, others are not affected.
 //
 // A browser shows an app's page in a frame of the host's shell page, which is an origin of its own,
-// http://shell.LABEL.localhost:PORT; SHELL.md says why, what that closes in which browser and what it does not.
+// http://shell.LABEL.localhost:PORT, or the port beside the app's at its own address; SHELL.md says why, what that
+// closes in which browser and what it does not.
 //
-// Not stopped here: WebRTC and connecting ahead to a name from a page. Where the owner of a connection cannot be looked up (anywhere
-// but Linux), PeerCheck says so. A client that sends both Content-Length and Transfer-Encoding is not refused but
-// re-framed: the standard library drops the length, and the app sees exactly one request.
+// Not stopped here: WebRTC and connecting ahead to a name from a page. Where the owner of a connection cannot be
+// looked up (anywhere but Linux), PeerCheck says so, and LinkFile hides a link from other users until it is spent. A
+// client that sends both Content-Length and Transfer-Encoding is not refused but re-framed: the standard library drops
+// the length, and the app sees exactly one request.
 //
 // It must not know the store, processes, manifests or windows: an app is whatever Backend hands out.
 package gateway

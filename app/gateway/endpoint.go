@@ -89,10 +89,7 @@ func (g *Gateway) openApp(w http.ResponseWriter, r *http.Request, s *site, cooki
 
 // ownPage reports whether an answer becomes a page where the app's own are shown.
 func (s *site) ownPage(r *http.Request) bool {
-	if s.shellHost != "" {
-		return frameDestination(r)
-	}
-	return r.Header.Get("Sec-Fetch-Dest") == "document"
+	return frameDestination(r)
 }
 
 func (s *site) setCookie(session string) string {

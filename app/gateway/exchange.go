@@ -5,19 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 )
 
-// Deadlines of an exchange with an app. A variable only so that tests need not wait.
-var answerTimeout = 120 * time.Second // from the end of the request to the header of the answer
+// Deadlines of an exchange with an app. Variables only so that tests need not wait.
+var (
+	answerTimeout   = 120 * time.Second // from the end of the request to the header of the answer
+	continueTimeout = time.Second       // how long a client that expects 100-continue waits for the app's word
+)
 
 const (
-	stallTimeout    = 120 * time.Second // an upload that the app does not take
-	continueTimeout = time.Second       // how long a client that expects 100-continue waits for the app's word
-	maxInterim      = 8                 // 1xx answers before the answer
+	stallTimeout = 120 * time.Second // an upload that the app does not take
+	maxInterim   = 8                 // 1xx answers before the answer
 	// maxAttempts is enough for an app that dies while it is asked: a connection of before, a new one that it never
 	// looks at, none any more, the next instance.
 	maxAttempts = 4
@@ -29,6 +32,7 @@ type failure struct {
 	fresh bool // on a connection made for it that the app took, so neither idle for too long nor left by a dying app
 	safe  bool // nothing of the body was read and the method may be repeated
 	body  bool // the client's body was not well formed
+	late  bool // the app had the whole request, or would not take it, and said nothing
 }
 
 func (f *failure) Error() string { return f.err.Error() }
@@ -44,7 +48,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 	}
 	leave := s.leave
 	defer func() { leave() }()
-	lastKey := ""
+	lastKey, why := "", errStopped
 	for attempt := 1; ; attempt++ {
 		up, err := s.wake(ctx, g.backend)
 		if err != nil {
@@ -53,7 +57,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 		}
 		key := up.Key()
 		if key == lastKey { // the same instance failed on a fresh connection already
-			g.refuse(w, r, s, errStopped)
+			g.refuse(w, r, s, why)
 			return
 		}
 		release := up.Busy()
@@ -75,7 +79,7 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 		}
 		failed := new(failure)
 		if !errors.As(err, &failed) { // the answer has begun; end the connection so that nobody takes it for whole
-			if ctx.Err() != nil { // the browser left before the end of the answer, as it may
+			if ctx.Err() != nil || errors.Is(err, errLeft) { // the browser left before the end of the answer, as it may
 				g.log.Debug("browser left during an answer", "app", s.state.Load().app.ID, "err", err)
 			} else {
 				s.odd.Do(func() { g.log.Warn("answer of an app broke off", "app", s.state.Load().app.ID, "err", err) })
@@ -94,8 +98,11 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 		if a.hasBody {
 			w.Header().Set("Connection", "close") // part of the body may be unread
 		}
+		if why = errStopped; failed.late {
+			why = errSilent
+		}
 		if !failed.safe || attempt == maxAttempts {
-			g.refuse(w, r, s, errStopped)
+			g.refuse(w, r, s, why)
 			return
 		}
 		if failed.fresh {
@@ -104,7 +111,10 @@ func (g *Gateway) forward(w http.ResponseWriter, r *http.Request, s *site, cooki
 	}
 }
 
-var errStopped = errors.New("the app stopped answering")
+var (
+	errStopped = errors.New("the app stopped answering")
+	errSilent  = errors.New("the app did not answer in time")
+)
 
 // exchange does one request over one connection to the instance with the given key. A *failure means that nothing was
 // sent to the browser yet. A WebSocket that was accepted is the caller's to run.
@@ -141,7 +151,8 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, key
 			return nil, &failure{err: err, body: true}
 		}
 		safe := repeatable(r) && body == nil && !errors.Is(err, errOdd)
-		return nil, &failure{err: fmt.Errorf("read answer: %w", err), fresh: !l.reused && !unread(err), safe: safe}
+		late := errors.Is(err, os.ErrDeadlineExceeded) && (body == nil || !body.cut())
+		return nil, &failure{err: fmt.Errorf("read answer: %w", err), fresh: !l.reused && !unread(err), safe: safe, late: late}
 	}
 	if body != nil {
 		body.answered()
@@ -172,7 +183,7 @@ func (s *site) exchange(w http.ResponseWriter, r *http.Request, up Upstream, key
 		header.Set("Connection", "close") // what is left of the body will not be read
 	}
 	w.WriteHeader(resp.StatusCode)
-	if err := copyAnswer(w, l, resp); err != nil {
+	if err := copyAnswer(w, r, l, resp); err != nil {
 		return nil, fmt.Errorf("pass on the body: %w", err)
 	}
 	for name, values := range resp.Trailer {

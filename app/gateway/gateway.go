@@ -47,6 +47,12 @@ type Backend interface {
 	Used(install string, side string, permission string, allowed bool)
 }
 
+// Expecter is a Backend that can use the time until a request comes: Expect says that a tab loads the page around an
+// app's, whose frame will ask for the app next. It must not block.
+type Expecter interface {
+	Expect(install string)
+}
+
 // Upstream is one running instance.
 type Upstream interface {
 	Dial(ctx context.Context) (net.Conn, error)
@@ -78,8 +84,11 @@ type Options struct {
 	Port     int          // used when Addr is empty; 0 chooses one below the ephemeral range
 	Backend  Backend      //
 	Sessions Sessions     // nil: sessions end with the Gateway
+	LinkDir  string       // folder of this user alone, out of reach of apps, that LinkFile writes to; "": it cannot
 	Logger   *slog.Logger // nil: slog.Default
 	Now      func() time.Time
+
+	peers func() (*peers, error) // nil: newPeers. Tests act a system without the look-up
 }
 
 // ErrUnknownInstall: no app with that install id is set.
@@ -102,6 +111,7 @@ type Gateway struct {
 
 	server  *http.Server
 	peers   *peers // nil where owners of connections cannot be looked up
+	files   linkFiles
 	origins origins
 	crossed http.CrossOriginProtection
 	conns   atomic.Int64
@@ -134,9 +144,12 @@ func Listen(o Options) (*Gateway, error) {
 	if o.Sessions == nil {
 		o.Sessions = forgetful{}
 	}
+	if o.peers == nil {
+		o.peers = newPeers
+	}
 	g := &Gateway{
 		backend: o.Backend, sessions: o.Sessions, log: o.Logger, now: o.Now,
-		byInstall: map[string]*site{}, restored: map[string][]Session{},
+		byInstall: map[string]*site{}, restored: map[string][]Session{}, files: linkFiles{dir: o.LinkDir},
 	}
 	g.running.ended.L = &g.running.mu
 	g.byHost.Store(&map[string]*site{})
@@ -152,16 +165,21 @@ func Listen(o Options) (*Gateway, error) {
 		return nil, err
 	}
 	g.addr, g.port, g.noIPv6 = listeners.addr, listeners.port, listeners.noIPv6
+	if g.peers, err = o.peers(); err != nil {
+		g.noPeers = err.Error()
+		g.log.Warn("connections of other users cannot be told apart", "why", err)
+		// While the port was free another user may have held it, and been sent their cookies by an open tab.
+		if err := voidSessions(o.Sessions, stored); err != nil {
+			g.log.Error("sessions of before not deleted; they are worth nothing until the next start", "err", err)
+		}
+		stored = nil
+	}
 	for _, s := range stored {
 		g.restored[s.Install] = append(g.restored[s.Install], s)
 	}
-	peers, err := newPeers()
-	if err != nil {
-		g.noPeers = err.Error()
-		g.log.Warn("connections of other users cannot be told apart", "why", err)
+	if err := g.files.sweep(); err != nil {
+		g.log.Warn("old link files not removed", "err", err)
 	}
-
-	g.peers = peers
 	ctx, stop := context.WithCancel(context.Background())
 	g.stop = stop
 	g.server = newServer(ctx, g)
@@ -169,7 +187,7 @@ func Listen(o Options) (*Gateway, error) {
 		g.answer(l)
 	}
 	g.done.Go(func() {
-		defer peers.close()
+		defer g.peers.close()
 		g.sweep(ctx)
 	})
 	return g, nil
@@ -288,8 +306,7 @@ func (g *Gateway) site(install string) *site {
 }
 
 // Mint makes two links that open the app once each, within 30 seconds: url is for a browser and leads to the shell
-// page with the app in its frame; appURL is on the app's own origin, for tools without a browser. Where there is no
-// shell they are the same.
+// page with the app in its frame; appURL is on the app's own origin, for tools without a browser.
 func (g *Gateway) Mint(install string) (url, appURL string, err error) {
 	s := g.site(install)
 	if s == nil {
@@ -300,9 +317,6 @@ func (g *Gateway) Mint(install string) (url, appURL string, err error) {
 	}
 	link := openPath + "?t="
 	appURL = s.origin + link + s.tokens.mint(g.now())
-	if s.shellHost == "" {
-		return appURL, appURL, nil
-	}
 	return s.shellOrigin + link + s.tokens.mint(g.now()), appURL, nil
 }
 
@@ -316,6 +330,7 @@ func (g *Gateway) EndSessions(install string) {
 	defer g.storing.Unlock()
 	if s != nil {
 		s.tokens.clear()
+		g.dropFiles(func(one linkFile) bool { return one.install == install })
 		s.passes.clear()
 		s.jar.clear()
 		s.pool.cut()
@@ -334,6 +349,9 @@ func (g *Gateway) startSession(s *site, token string) (cookie string, ok bool) {
 	if !s.tokens.spend(token, now) {
 		return "", false
 	}
+	if hash, ok := hashSecret(token); ok {
+		g.dropFiles(func(one linkFile) bool { return one.token == hash })
+	}
 	cookie, stored := s.jar.start(now)
 	if err := g.sessions.Put(stored); err != nil {
 		g.log.Error("session not saved; it ends with the agent", "install", s.install, "err", err)
@@ -344,6 +362,7 @@ func (g *Gateway) startSession(s *site, token string) (cookie string, ok bool) {
 // Close ends the listeners, every connection and stream, and returns when nothing of the Gateway runs any more.
 func (g *Gateway) Close() error {
 	g.stop()
+	g.dropFiles(func(linkFile) bool { return true })
 	g.closeOrigins()
 	err := g.server.Close()
 	for _, s := range *g.byHost.Load() {
@@ -390,9 +409,11 @@ func (g *Gateway) saveSessions() {
 
 func (g *Gateway) tidy() {
 	now := g.now()
+	g.dropFiles(func(one linkFile) bool { return !now.Before(one.expiry) })
 	var expired []string
 	for host, s := range *g.byHost.Load() {
 		s.pool.expire(time.Now())
+		s.jar.setBack(now)
 		s.tokens.expire(now)
 		s.passes.expire(now)
 		if gone := s.gone.Load(); gone != 0 && now.UnixNano() > gone {

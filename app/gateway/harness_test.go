@@ -59,6 +59,7 @@ type backend struct {
 	woken atomic.Int32
 	acts  []string
 	used  []string
+	soon  []string // who is expected
 	wake  func(ctx context.Context, install string) (Upstream, error)
 }
 
@@ -87,6 +88,12 @@ func (b *backend) Used(install, side, perm string, allowed bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.used = append(b.used, fmt.Sprint(install, " ", side, " ", perm, " ", allowed))
+}
+
+func (b *backend) Expect(install string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.soon = append(b.soon, install)
 }
 
 func (b *backend) set(install string, up Upstream) {
@@ -148,6 +155,7 @@ type rig struct {
 	host    string // Host of the app
 	cookie  string // name=value
 	log     *lockedBuffer
+	options Options // for the next restart
 	restart func() *Gateway
 }
 
@@ -243,12 +251,12 @@ func newRig(t testing.TB, up Upstream, change ...func(*App)) *rig {
 	for _, c := range change {
 		c(&r.app)
 	}
-	options := Options{
-		Backend: r.back, Sessions: r.store, Now: r.clock.now,
+	r.options = Options{
+		Backend: r.back, Sessions: r.store, Now: r.clock.now, LinkDir: shortDir(t),
 		Logger: slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	open := func() *Gateway {
-		g, err := Listen(options)
+		g, err := Listen(r.options)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -263,7 +271,7 @@ func newRig(t testing.TB, up Upstream, change ...func(*App)) *rig {
 		}
 	})
 	r.restart = func() *Gateway {
-		options.Addr = r.g.Addr()
+		r.options.Addr = r.g.Addr()
 		if err := r.g.Close(); err != nil {
 			t.Fatal(err)
 		}

@@ -107,7 +107,7 @@ func holdBoth(v4 netip.Addr, port uint16) (*listeners, error) {
 
 func holdOne(network string, at netip.AddrPort) (net.Listener, error) {
 	// No keep-alive probes on loopback; no MPTCP, whose subflows have no owner to look up.
-	config := net.ListenConfig{KeepAlive: -1}
+	config := net.ListenConfig{KeepAlive: -1, Control: func(_, _ string, c syscall.RawConn) error { return c.Control(unpaced) }}
 	config.SetMultipathTCP(false)
 	l, err := config.Listen(context.Background(), network, at.String())
 	if errors.Is(err, syscall.EADDRINUSE) {

@@ -225,7 +225,7 @@ func TestAnswerDeadline(t *testing.T) {
 	up := serveRaw(t, func(_ net.Conn, br *bufio.Reader) { _, _ = io.Copy(io.Discard, br) })
 	r := newRig(t, up)
 	for _, request := range []string{r.lines("GET /"), r.lines("POST /", "Content-Length: 2") + "ab"} {
-		if res := r.raw(request); res.StatusCode != 502 {
+		if res := r.raw(request); res.StatusCode != 504 || !strings.Contains(res.body, "does not answer") {
 			t.Errorf("%s", res.Status)
 		}
 	}

@@ -14,14 +14,14 @@ import (
 
 // An origin is a name of its own below localhost, LABEL.localhost, or for browsers that do not resolve such names an
 // address of its own, 127.X.Y.Z (gateway.md 2). Both are hosts that no other app has, so that cookies, which know no
-// ports, do not mix. The port is the same. An own address is held before the app is served there, by this process,
+// ports, do not mix. The port is the same; the shell page of an own address has the port beside it. An own address is held before the app is served there, by this process,
 // as the front door's own is; where that fails the app is not served at all (security.md, rule 21).
 
 // origins are the own addresses that are held, by address.
 type origins struct {
 	mu     sync.Mutex
-	held   map[netip.Addr]net.Listener
-	lost   map[string]error // install → why its address could not be had
+	held   map[netip.Addr][]net.Listener // the app's and its shell's
+	lost   map[string]error              // install → why its address could not be had
 	closed bool
 }
 
@@ -63,15 +63,28 @@ func (g *Gateway) hostOf(label string, own netip.Addr) (string, error) {
 	if g.origins.closed {
 		return "", http.ErrServerClosed
 	}
-	l, err := holdOne("tcp4", at)
+	shell, err := netip.ParseAddrPort(shellOf(at.String()))
 	if err != nil {
 		return "", err
 	}
-	if g.origins.held == nil {
-		g.origins.held = map[netip.Addr]net.Listener{}
+	var both []net.Listener
+	for _, at := range []netip.AddrPort{at, shell} {
+		l, err := holdOne("tcp4", at)
+		if err != nil {
+			for _, l := range both {
+				_ = l.Close()
+			}
+			return "", err
+		}
+		both = append(both, l)
 	}
-	g.origins.held[own] = l
-	g.answer(l)
+	if g.origins.held == nil {
+		g.origins.held = map[netip.Addr][]net.Listener{}
+	}
+	g.origins.held[own] = both
+	for _, l := range both {
+		g.answer(l)
+	}
 	return at.String(), nil
 }
 
@@ -118,10 +131,10 @@ func (g *Gateway) release(host string) {
 	}
 	g.origins.mu.Lock()
 	defer g.origins.mu.Unlock()
-	if l := g.origins.held[at.Addr()]; l != nil {
+	for _, l := range g.origins.held[at.Addr()] {
 		_ = l.Close()
-		delete(g.origins.held, at.Addr())
 	}
+	delete(g.origins.held, at.Addr())
 }
 
 // closeOrigins keeps further addresses from being held. Those that are end with the server.

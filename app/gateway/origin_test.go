@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"net/netip"
 	"strings"
 	"testing"
@@ -20,7 +19,7 @@ func TestOwnAddress(t *testing.T) {
 	if possible, why := r.g.OwnAddresses(); !possible {
 		t.Fatal(why)
 	}
-	own := ownAddr.String() + ":" + r.g.port
+	own, shell := ownAddr.String()+":"+r.g.port, ownAddr.String()+":"+shellPort(r.g.port)
 	if got := r.g.Origin("i1"); got != "http://"+own {
 		t.Fatalf("origin %s", got)
 	}
@@ -44,6 +43,11 @@ func TestOwnAddress(t *testing.T) {
 		{own, "numbered-abcdefgh.localhost:" + r.g.port, "421"},
 		{own, ownAddr.String(), "421"},
 		{own, "127.77.12.6:" + r.g.port, "421"},
+		{shell, shell, "200"}, // the page around it
+		{shell, own, "200"},
+		{shell, ownAddr.String() + ":1", "421"},
+		{shell, "127.77.12.6:" + shellPort(r.g.port), "421"},
+		{shell, "127.0.0.1:" + shellPort(r.g.port), "421"},
 		{"127.77.12.6:" + r.g.port, "127.77.12.6:" + r.g.port, "not listening"},
 	} {
 		if got := ask(row.to, row.host, cookie); got != row.want {
@@ -53,8 +57,19 @@ func TestOwnAddress(t *testing.T) {
 	if got := ask(own, own); got != "401" {
 		t.Errorf("without a session: %s", got)
 	}
-	if _, err := net.Listen("tcp4", own); err == nil {
-		t.Error("another program can have the address")
+	for _, at := range []string{own, shell} {
+		if _, err := net.Listen("tcp4", at); err == nil {
+			t.Errorf("another program can have %s", at)
+		}
+	}
+	if res := r.raw("GET / HTTP/1.1\r\nHost: " + shell + "\r\nCookie: " + r.cookie + "\r\nConnection: close\r\n\r\n"); directive(res.Header.Get("Content-Security-Policy"), "frame-src") != "http://"+own {
+		t.Errorf("the shell frames %v", res.Header)
+	}
+	if got := directive(r.get("/").Header.Get("Content-Security-Policy"), "frame-ancestors"); got != "http://"+shell {
+		t.Errorf("the app may be framed by %s", got)
+	}
+	if res := r.get("/", "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"); !strings.Contains(res.body, `href="http://`+shell+`/#/"`) {
+		t.Errorf("a tab is shown %q", res.body)
 	}
 
 	// Addresses that are not to be had.
@@ -63,6 +78,20 @@ func TestOwnAddress(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer holder.Close()
+	beside, err := net.Listen("tcp4", "127.77.12.10:"+shellPort(r.g.port))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer beside.Close()
+	r.g.Set(App{Install: "i5", Label: "five-abcdefgh", Mode: ModeServer, Addr: netip.MustParseAddr("127.77.12.10")})
+	if _, _, err := r.g.Mint("i5"); !errors.As(err, new(*AddrInUseError)) || r.g.Origin("i5") != "" {
+		t.Errorf("a taken shell: %v, served at %q", err, r.g.Origin("i5"))
+	}
+	if l, err := net.Listen("tcp4", "127.77.12.10:"+r.g.port); err != nil {
+		t.Errorf("held without its shell: %v", err)
+	} else {
+		_ = l.Close()
+	}
 	_ = r.store.Put(Session{Hash: [32]byte{9}, Install: "i2"})
 	r.g.Set(App{Install: "i2", Label: "two-abcdefgh", Mode: ModeServer, Addr: netip.MustParseAddr("127.77.12.9")})
 	if _, _, err := r.g.Mint("i2"); !errors.As(err, new(*AddrInUseError)) || !strings.Contains(err.Error(), "in use by") || r.g.Origin("i2") != "" {
@@ -86,13 +115,17 @@ func TestOwnAddress(t *testing.T) {
 
 	// Removed it is a tombstone for its time, then nothing.
 	r.g.Remove("i1")
-	if got := ask(own, own, cookie); got != "410" {
-		t.Errorf("removed: %s", got)
+	for _, at := range []string{own, shell} {
+		if got := ask(at, at, cookie); got != "410" {
+			t.Errorf("%s, removed: %s", at, got)
+		}
 	}
 	r.clock.advance(tombstoneAge * 2)
 	r.g.tidy()
-	if got := ask(own, own, cookie); got != "not listening" {
-		t.Errorf("a month later: %s", got)
+	for _, at := range []string{own, shell} {
+		if got := ask(at, at, cookie); got != "not listening" {
+			t.Errorf("%s, a month later: %s", at, got)
+		}
 	}
 	r.g.TombstoneAddr(ownAddr, r.clock.now().Add(tombstoneAge))
 	if got := ask(own, own, cookie); got != "410" {
@@ -104,51 +137,48 @@ func TestOwnAddress(t *testing.T) {
 	}
 }
 
-// TestOwnAddressInBrowsers opens two apps at addresses: neither sees anything of the other.
+// TestOwnAddressInBrowsers opens two apps at addresses: each is in its shell, which it cannot leave, and neither sees
+// anything of the other. All of TestShell was run this way too, with the same outcome in both browsers.
 func TestOwnAddressInBrowsers(t *testing.T) {
-	up := serveApp(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		switch req.URL.Path {
-		case "/":
-			w.Header().Set("Content-Type", "text/html")
-			w.Header().Set("Set-Cookie", "own=1; Path=/")
-			_, _ = fmt.Fprint(w, `<!doctype html><title>Notes</title><p id="p">Hello`)
-		case "/cookies":
-			_, _ = fmt.Fprint(w, req.Header.Get("Cookie"))
-		case "/ws":
-			echo(t).ServeHTTP(w, req)
-		}
-	}))
-	r := newRig(t, up, func(a *App) { a.Addr = ownAddr })
-	r.back.set("i2", up)
-	r.g.Set(App{Install: "i2", ID: "org.example.other", Label: "other-abcdefgh", Name: "Other", Mode: ModeServer, Addr: netip.MustParseAddr("127.77.12.6"), Allow: grants(t, "net:*")})
 	for _, kind := range browser.Kinds {
 		t.Run(string(kind), func(t *testing.T) {
-			b := browser.Start(t, kind, browser.Options{})
-			enter := func(install string) *browser.Page {
-				url, _, err := r.g.Mint(install)
-				if err != nil {
-					t.Fatal(err)
-				}
-				p := b.Open(t, url).At(r.g.Origin(install) + "/")
-				p.Until("it is open", `document.querySelector("#p") !== null`)
-				return p
+			t.Parallel()
+			s := newStage(t, kind, func(a *App) { a.Addr = ownAddr })
+			s.r.back.set("i2", s.r.back.ups["i1"])
+			s.r.g.Set(App{Install: "i2", ID: "org.example.other", Label: "other-abcdefgh", Name: "Other", Mode: ModeServer, Addr: netip.MustParseAddr("127.77.12.6"), Allow: grants(t, "net:*")})
+			tab, notes := s.open()
+			link, _, err := s.r.g.Mint("i2")
+			if err != nil {
+				t.Fatal(err)
 			}
-			notes, other := enter("i1"), enter("i2")
-			const cookies = `(async () => (await fetch("/cookies")).text())()`
+			otherTab := s.b.Open(t, link)
+			var other *browser.Page
+			await(t, "the other app is open", func() bool {
+				other = otherTab.Frame(s.r.g.Origin("i2") + "/")
+				return other.Try("window.ran") == "1"
+			})
 			for _, p := range []*browser.Page{notes, other} {
-				if got := p.Try(cookies); got != "own=1" {
+				if got := p.Try(`(async () => (await fetch("/post", {method: "POST"})).text())()`); got != "POST own=1" {
 					t.Errorf("the app at %s is sent %q", p.URL(), got)
 				}
-				if got := p.Try(`new Promise((ok) => { const s = new WebSocket("ws://" + location.host + "/ws", "echo"); s.onopen = () => s.send("hi"); s.onmessage = (e) => ok(e.data); s.onerror = () => ok("refused") })`); got != "hi" {
+				if got := p.Try(`new Promise((ok) => { const s = new WebSocket("/ws", "echo"); s.onopen = () => s.send("hi"); s.onmessage = (e) => ok(e.data); s.onerror = () => ok("refused") })`); got != "hi" {
 					t.Errorf("own WebSocket: %s", got)
+				}
+				if got := p.Try(`(() => { try { return parent.document.title } catch { return "refused" } })()`); got != "refused" {
+					t.Errorf("the shell is open to its frame: %s", got)
 				}
 			}
 			browser.Eval[bool](notes, `(localStorage.setItem("a", "1"), document.cookie = "mine=1", true)`)
 			if got := other.Try(`localStorage.length + document.cookie`); got != "0own=1" {
 				t.Errorf("the other app sees %q", got)
 			}
-			if got := other.Try(fmt.Sprintf(`(async () => (await fetch("%s/cookies", {credentials: "include", mode: "no-cors"})).type)()`, r.g.Origin("i1"))); got != "refused: TypeError" && got != "opaque" {
+			if got := other.Try(fmt.Sprintf(`(async () => (await fetch("%s/post", {credentials: "include", mode: "no-cors"})).type)()`, s.app)); got != "refused: TypeError" && got != "opaque" {
 				t.Errorf("the other app fetches %q", got)
+			}
+			browser.Act[bool](notes, fmt.Sprintf("(setTimeout(() => location = %q), true)", s.outside+"/?left"))
+			tab.Until("the bar says that it wanted to leave", "document.querySelector('header').innerText.includes('wanted to leave for')")
+			if n := s.arrived.count("left"); n != 0 {
+				t.Errorf("%d got out", n)
 			}
 		})
 	}

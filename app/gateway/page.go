@@ -34,7 +34,17 @@ var pageStyle string
 // enterScript is the only script on these pages. The policy names it by its hash.
 const enterScript = `location.replace(document.links[0].href)`
 
-var pageTemplate = template.Must(template.New("page").Parse(pageText))
+//go:embed head.html
+var headText string
+
+// head is what head.html is filled with, which is the head of each page of the host.
+type head struct {
+	Title, Icon string
+	Policy      string // of a page without headers; "" where they say it
+	Style       template.CSS
+}
+
+var pageTemplate = template.Must(template.New("page").Parse(headText + pageText))
 
 func hashSource(text string) string {
 	sum := sha256.Sum256([]byte(text))
@@ -70,35 +80,41 @@ func (g *Gateway) show(w http.ResponseWriter, r *http.Request, s *site, status i
 	if p.Enter {
 		h["Referrer-Policy"] = []string{"no-referrer"} // its address holds the token
 	}
-	var body bytes.Buffer
+	h["Content-Type"] = typeText
+	body := []byte(p.Title + "\n" + p.Text + "\n")
 	if wantsPage(r) {
 		h["Content-Type"] = typeHTML
-		view := struct {
-			page
-			Style           template.CSS
-			Script          template.JS
-			Icon, Name, Act string
-		}{page: p, Style: template.CSS(pageStyle), Script: template.JS(enterScript), Act: actPath} //nolint:gosec // constants
+		var app App
 		if s != nil {
-			app := s.state.Load().app
-			view.Name = app.Name
-			if len(app.Icon) > 0 {
-				view.Icon = iconPath
-			}
+			app = s.state.Load().app
 		}
-		if err := pageTemplate.Execute(&body, view); err != nil {
+		var err error
+		if body, err = p.render("", app); err != nil {
 			g.log.Error("host page", "err", err)
 		}
-	} else {
-		h["Content-Type"] = typeText
-		body.WriteString(p.Title + "\n" + p.Text + "\n")
 	}
-	h["Content-Length"] = []string{strconv.Itoa(body.Len())}
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	if r.ContentLength != 0 && status >= 400 {
 		h["Connection"] = []string{"close"} // the body is not read
 	}
 	w.WriteHeader(status)
-	_, _ = w.Write(body.Bytes())
+	_, _ = w.Write(body)
+}
+
+// render fills page.html for an app, which may be none. policy is for a page that has no headers to say it.
+func (p page) render(policy string, app App) ([]byte, error) {
+	view := struct {
+		page
+		Head      head
+		Script    template.JS
+		Name, Act string
+	}{page: p, Head: head{Title: p.Title, Policy: policy, Style: template.CSS(pageStyle)}, Script: template.JS(enterScript), Name: app.Name, Act: actPath} //nolint:gosec // constants
+	if len(app.Icon) > 0 {
+		view.Head.Icon = iconPath
+	}
+	var body bytes.Buffer
+	err := pageTemplate.Execute(&body, view)
+	return body.Bytes(), err
 }
 
 // wantsPage reports whether the answer is for a tab. Clients that do not say get the page.

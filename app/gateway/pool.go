@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -27,7 +28,8 @@ type link struct {
 	key  string // Upstream.Key it was dialled under
 	br   *bufio.Reader
 	bw   *bufio.Writer
-	room int64 // bytes that may still be read; see limit
+	room int64    // bytes that may still be read; see limit
+	pass *conduit // of the answer that is being read, if it goes through one
 	waiter
 	reused bool
 	wide   bool      // see widen
@@ -51,7 +53,13 @@ func (l *link) Read(p []byte) (int, error) {
 	if l.room <= 0 {
 		return 0, errAnswerHeader
 	}
-	n, err := l.waiter.read(l.conn, p)
+	n, err := 0, errUseless
+	if l.pass != nil && l.pass.takes(p) {
+		n, err = l.pass.fill(l.conn.(syscall.Conn), len(p))
+	}
+	if err == errUseless { //nolint:errorlint // never wrapped
+		n, err = l.waiter.read(l.conn, p)
+	}
 	l.room -= int64(n)
 	return n, err
 }

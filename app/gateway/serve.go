@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 )
 
 // serve is the order of the checks; see the package comment.
@@ -16,11 +17,10 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.show(w, r, nil, http.StatusBadRequest, page{Title: "This request is not for a web site", Text: "It was made for a proxy."})
 		return
 	}
-	hosts := *g.byHost.Load()
-	s := hosts[r.Host]
+	s := (*g.byHost.Load())[r.Host]
 	if s == nil {
-		if host, found := strings.CutPrefix(r.Host, shellPrefix); found && hosts[host] != nil && hosts[host].shellHost != "" {
-			g.serveShell(w, r, hosts[host])
+		if s := g.siteOfShell(r.Host); s != nil {
+			g.serveShell(w, r, s)
 			return
 		}
 		g.show(w, r, nil, http.StatusMisdirectedRequest, page{Title: "No app lives at this address", Text: "Open the app from the Paddock tray or library."})
@@ -45,7 +45,7 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 		g.show(w, r, s, http.StatusForbidden, page{Title: "This request was refused", Text: "It did not come from the app's own page: " + why + "."})
 		return
 	}
-	if s.shellHost != "" && tabNavigation(r) {
+	if tabNavigation(r) {
 		g.toShell(w, r, s)
 		return
 	}
@@ -101,7 +101,22 @@ func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, s *site, err er
 	case r.Context().Err() != nil || errors.Is(err, context.Canceled):
 		panic(http.ErrAbortHandler)
 	case errors.Is(err, errBusy):
-		state = busyState(name)
+		state = &StateError{
+			Code: "busy", Status: http.StatusServiceUnavailable, RetryAfter: 2 * time.Second, Title: name + " is busy",
+			Text:    "It has more requests open than it can answer. Wait a moment, then load the page again. If it does not get better, start it again.",
+			Actions: []Action{{Name: "restart", Label: "Start it again"}},
+		}
+	case errors.Is(err, errCrowded):
+		state = &StateError{
+			Code: "starting", Status: http.StatusServiceUnavailable, RetryAfter: 2 * time.Second, Title: name + " is starting",
+			Text: "Many pages wait for it already. Wait a moment, then load this one again.",
+		}
+	case errors.Is(err, errSilent):
+		state = &StateError{
+			Code: "silent", Status: http.StatusGatewayTimeout, Title: name + " does not answer",
+			Text:    "It was asked for this page and said nothing for two minutes. Starting it again often helps; its data is kept.",
+			Actions: []Action{{Name: "restart", Label: "Start it again"}},
+		}
 	case errors.Is(err, errStopped):
 		state = &StateError{
 			Code: "stopped_answering", Status: http.StatusBadGateway, Title: name + " stopped answering",

@@ -2,10 +2,13 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +27,7 @@ func newServer(ctx context.Context, g *Gateway) *http.Server {
 	return &http.Server{
 		Handler:           http.HandlerFunc(g.serve),
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnContext:       func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, browserKey{}, c) },
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeader,
@@ -48,8 +52,7 @@ type door struct {
 	peers   *peers // nil where owners cannot be looked up
 }
 
-// Accept returns the next connection that may speak. It gives out the *net.TCPConn itself, so that the standard
-// library can send files without copying them.
+// Accept returns the next connection that may speak.
 func (d *door) Accept() (net.Conn, error) {
 	for {
 		c, err := d.Listener.Accept()
@@ -68,8 +71,44 @@ func (d *door) Accept() (net.Conn, error) {
 				continue
 			}
 		}
+		if tcp, ok := c.(*net.TCPConn); ok {
+			return &browserConn{TCPConn: tcp}, nil
+		}
 		return c, nil
 	}
+}
+
+// browserConn is a connection that was accepted. All but Read and ReadFrom is the *net.TCPConn's own, so that the standard library can send files
+// over it without copying them.
+type browserConn struct {
+	*net.TCPConn
+	pass atomic.Pointer[conduit] // of the body that is being read, if it goes through one
+	// woken has the next read that ends by the deadline give nothing instead of an error, which the standard library would
+	// take for the end of the connection.
+	woken atomic.Bool
+}
+
+type browserKey struct{}
+
+// browserOf returns the connection that a request came over, nil where it is none of ours.
+func browserOf(r *http.Request) *browserConn {
+	b, _ := r.Context().Value(browserKey{}).(*browserConn)
+	return b
+}
+
+// Read is what the standard library reads requests with.
+func (b *browserConn) Read(p []byte) (n int, err error) {
+	if pass := b.pass.Load(); pass != nil && pass.takes(p) {
+		if n, err = pass.fill(b.TCPConn, len(p)); err == errUseless { //nolint:errorlint // never wrapped
+			n, err = b.TCPConn.Read(p)
+		}
+	} else {
+		n, err = b.TCPConn.Read(p)
+	}
+	if err != nil && errors.Is(err, os.ErrDeadlineExceeded) && b.woken.CompareAndSwap(true, false) {
+		return 0, nil
+	}
+	return n, err
 }
 
 // running counts handlers at work, since http.Server.Close does not wait for them.

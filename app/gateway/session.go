@@ -45,7 +45,7 @@ func voidSessions(store Sessions, stored []Session) error {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("void sessions after the port was lost: %w", err)
+		return fmt.Errorf("void the sessions of before: %w", err)
 	}
 	return nil
 }
@@ -99,7 +99,7 @@ func (j *jar) restore(stored []Session, now time.Time) {
 				continue
 			}
 			restored := &session{hash: s.Hash, created: s.Created}
-			restored.used.Store(s.Used.UnixNano())
+			restored.used.Store(min(s.Used.UnixNano(), now.UnixNano()))
 			restored.saved.Store(s.Used.UnixNano())
 			m[s.Hash] = restored
 		}
@@ -159,6 +159,15 @@ func (j *jar) holds(value string, now time.Time) bool {
 	return true
 }
 
+// setBack takes sessions that were used while the clock was ahead for used now: they would outlive the others by as much.
+func (j *jar) setBack(now time.Time) {
+	for _, s := range *j.sessions.Load() {
+		if used := s.used.Load(); used > now.UnixNano() {
+			s.used.CompareAndSwap(used, now.UnixNano())
+		}
+	}
+}
+
 func (j *jar) clear() {
 	j.change(func(m map[[32]byte]*session) { clear(m) })
 }
@@ -166,7 +175,7 @@ func (j *jar) clear() {
 // unsaved returns the sessions whose stored time of use is stale, and takes them for stored.
 func (j *jar) unsaved() (stale []Session) {
 	for _, s := range *j.sessions.Load() {
-		if used := s.used.Load(); used-s.saved.Load() > int64(saveEvery) {
+		if used := s.used.Load(); time.Duration(used-s.saved.Load()).Abs() > saveEvery {
 			s.saved.Store(used)
 			stale = append(stale, Session{Hash: s.hash, Install: j.install, Created: s.created, Used: time.Unix(0, used)})
 		}
@@ -211,14 +220,29 @@ func (t *tokens) spend(sent string, now time.Time) bool {
 	defer t.mu.Unlock()
 	expiry, ok := t.expiry[hash]
 	delete(t.expiry, hash)
-	return ok && now.Before(expiry)
+	return ok && good(expiry, now)
+}
+
+// good says that a link or pass is in its time. One that expires later than one made now was made by a clock that has
+// been set back since: then nobody knows how old it is.
+func good(expiry, now time.Time) bool {
+	left := expiry.Sub(now)
+	return left > 0 && left <= tokenAge
+}
+
+// until returns when a link ends that is not spent.
+func (t *tokens) until(hash [32]byte) (expiry time.Time, live bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	expiry, live = t.expiry[hash]
+	return expiry, live
 }
 
 func (t *tokens) expire(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for hash, expiry := range t.expiry {
-		if !now.Before(expiry) {
+		if !good(expiry, now) {
 			delete(t.expiry, hash)
 		}
 	}

@@ -31,6 +31,24 @@ func TestSessionsSurviveRestart(t *testing.T) {
 	}
 }
 
+// TestSessionsEndWithoutPeerCheck: where other users are not refused, a cookie that one of them was sent while the port was
+// free must be worth nothing afterwards.
+func TestSessionsEndWithoutPeerCheck(t *testing.T) {
+	r := newRig(t, serveApp(t, hello("app")))
+	r.options.peers = func() (*peers, error) { return nil, errors.New("not told") }
+	r.restart()
+	if res := r.get("/"); res.StatusCode != 401 {
+		t.Errorf("the session of before: %s", res.Status)
+	}
+	if all, _ := r.store.All(); len(all) != 0 {
+		t.Errorf("%d sessions are stored", len(all))
+	}
+	r.cookie = r.letIn("i1", r.host)
+	if res := r.get("/"); res.body != "app" {
+		t.Errorf("a new session: %s", res.Status)
+	}
+}
+
 func TestEndSessions(t *testing.T) {
 	arrived := make(chan struct{})
 	r := newRig(t, serveApp(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {

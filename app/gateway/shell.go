@@ -20,24 +20,47 @@ import (
 // The name is below the app's own and not beside it, because the site of a page is its registrable domain, and that
 // of *.localhost is LABEL.localhost (no entry of the public suffix list, so its rule "*" counts). So app and shell
 // are one site: in the frame the app has its Strict cookies and the storage that it has in a tab. Two apps are not.
+//
+// A numeric address is a site of its own, all of its ports together. So the shell of an app with an own address is at
+// another port of that, http://127.X.Y.Z:SHELLPORT; see shellPort.
 const shellPrefix = "shell."
 
-// shellOf returns the host of the shell of an app's host, or "" where there is none: only names below localhost are
-// one site with the app, a numeric address is a site of its own.
+// shellOf returns the host of the shell of an app's host.
 func shellOf(host string) string {
-	if name, _, _ := strings.Cut(host, ":"); !strings.HasSuffix(name, ".localhost") {
-		return ""
+	name, port, _ := strings.Cut(host, ":")
+	if strings.HasSuffix(name, ".localhost") {
+		return shellPrefix + host
 	}
-	return shellPrefix + host
+	return name + ":" + shellPort(port)
+}
+
+// shellPort is the port of shell pages at own addresses where port is the front door's: its neighbour, so that it is
+// kept as that is, and as little in the way of others. Below 1024 a program needs a privilege.
+func shellPort(port string) string {
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return port
+	}
+	if n > 1024 {
+		return strconv.Itoa(n - 1)
+	}
+	return strconv.Itoa(n + 1)
+}
+
+// siteOfShell returns the app whose shell is at a host, or nil.
+func (g *Gateway) siteOfShell(host string) *site {
+	app, named := strings.CutPrefix(host, shellPrefix)
+	if name, port, _ := strings.Cut(host, ":"); !named && port == shellPort(g.port) {
+		app = name + ":" + g.port
+	}
+	if s := (*g.byHost.Load())[app]; s != nil && s.shellHost == host {
+		return s
+	}
+	return nil
 }
 
 // framers are who may show an app's page in a frame, as frame-ancestors says it.
-func framers(host string) string {
-	if shell := shellOf(host); shell != "" {
-		return "http://" + shell
-	}
-	return "'none'"
-}
+func framers(host string) string { return "http://" + shellOf(host) }
 
 //go:embed shell.html
 var shellText string
@@ -48,13 +71,13 @@ var shellStyle string
 //go:embed shell.js
 var shellScript string
 
-var shellTemplate = template.Must(template.New("shell").Parse(shellText))
+var shellTemplate = template.Must(template.New("shell").Parse(headText + shellText))
 
 // shellView is what shell.html is filled with.
 type shellView struct {
-	Name, App, Pass, Version, Sandbox, Allow, Icon string
-	Style                                          template.CSS
-	Script                                         template.JS
+	Head                                     head
+	Name, App, Pass, Version, Sandbox, Allow string
+	Script                                   template.JS
 }
 
 // shellPolicy is what the shell page of an app is made with. It follows from the grants, as the app's own headers do.
@@ -123,6 +146,9 @@ func (g *Gateway) serveShell(w http.ResponseWriter, r *http.Request, s *site) {
 	case cookies.count != 1 || !s.jar.holds(cookies.session, g.now()):
 		g.turnAway(w, r, s, cookies)
 	case path == "/" && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		if b, ok := g.backend.(Expecter); ok && topLevel(r) && !speculative(r) {
+			b.Expect(s.install)
+		}
 		g.shellPage(w, s, cookies.session)
 	case path == eventsPath && r.Method == http.MethodGet:
 		g.events(w, r, s, cookies.session)
@@ -141,10 +167,10 @@ func (g *Gateway) shellPage(w http.ResponseWriter, s *site, session string) {
 	p := state.policy.shell
 	view := shellView{
 		Name: s.name(), App: s.origin, Pass: s.passes.issue(session, g.now()), Version: p.version, Sandbox: p.sandbox, Allow: p.allow,
-		Style: template.CSS(shellStyle), Script: template.JS(shellScript), //nolint:gosec // constants
+		Head: head{Title: s.name(), Style: template.CSS(shellStyle)}, Script: template.JS(shellScript), //nolint:gosec // constants
 	}
 	if len(state.app.Icon) > 0 {
-		view.Icon = iconPath
+		view.Head.Icon = iconPath
 	}
 	var body bytes.Buffer
 	if err := shellTemplate.Execute(&body, view); err != nil {

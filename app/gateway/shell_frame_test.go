@@ -25,7 +25,7 @@ type stage struct {
 	arrived landing // by what the request, packet or connection says it is
 }
 
-func newStage(t *testing.T, kind browser.Kind) *stage {
+func newStage(t *testing.T, kind browser.Kind, change ...func(*App)) *stage {
 	t.Helper()
 	s := &stage{t: t, kind: kind}
 	s.outside = "http://" + evilSite + ":" + serveHere(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -33,9 +33,9 @@ func newStage(t *testing.T, kind browser.Kind) *stage {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, "<!doctype html><title>Elsewhere</title>")
 	}))
-	s.r = newRig(t, serveApp(t, http.HandlerFunc(s.serveApp)))
+	s.r = newRig(t, serveApp(t, http.HandlerFunc(s.serveApp)), change...)
 	s.app = "http://" + s.r.host
-	s.shell = "http://shell." + s.r.host
+	s.shell = "http://" + shellOf(s.r.host)
 	s.b = browser.Start(t, kind, browser.Options{
 		Names: []string{evilSite},
 		Args: map[browser.Kind][]string{browser.Chromium: {
@@ -149,6 +149,7 @@ func TestShell(t *testing.T) {
 				name string
 				run  func(*testing.T)
 			}{
+				{"file", s.file},
 				{"page", s.page},
 				{"leave", s.leave},
 				{"address", s.address},
@@ -168,6 +169,27 @@ func TestShell(t *testing.T) {
 			}
 		})
 	}
+}
+
+// file opens the app as “paddock open” does where other users are not told apart: the browser is started with a file.
+func (s *stage) file(t *testing.T) {
+	link, _, err := s.r.g.Mint("i1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := s.r.g.LinkFile(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tab := s.b.Open(t, file)
+	s.frame(tab, "/")
+	if got := browser.Eval[string](tab, "location.origin + ' ' + document.referrer + ' ' + history.length"); !strings.HasPrefix(got, s.shell+"  ") {
+		t.Errorf("the tab is %s", got)
+	}
+	if left := linkFilesIn(t, s.r); len(left) > 0 {
+		t.Errorf("still there: %q", left)
+	}
+	tab.Close()
 }
 
 // page is what a page in the frame can do, and what not.
@@ -282,7 +304,7 @@ func (s *stage) goal(t *testing.T, name, side string) string {
 
 // leave tries every way in the frame, and in a tab that has the same policy and no frame: the control.
 func (s *stage) leave(t *testing.T) {
-	tabPolicy := strings.Replace(newPolicy(grants(t), s.r.host).csp, "frame-ancestors http://shell."+s.r.host, "frame-ancestors 'none'", 1)
+	tabPolicy := strings.Replace(newPolicy(grants(t), s.r.host).csp, "frame-ancestors "+s.shell, "frame-ancestors 'none'", 1)
 	bare := "http://bare.localhost:" + serveHere(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", tabPolicy)
 		s.serveApp(w, r)

@@ -60,9 +60,20 @@ func TestShellPage(t *testing.T) {
 	if res := r.ask("GET", "/", r.shell); res.StatusCode != 401 || strings.Contains(res.body, "data-pass") {
 		t.Errorf("without a session: %s", res.Status)
 	}
-	res := r.ask("GET", "/", r.shell, "Cookie: "+r.session, "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document")
-	if res.StatusCode != 200 || r.back.woken.Load() != 0 {
-		t.Errorf("%s, woken %d times", res.Status, r.back.woken.Load())
+	if len(r.back.soon) > 0 {
+		t.Errorf("a link or a stranger has %q started ahead", r.back.soon)
+	}
+	tab := []string{"Cookie: " + r.session, "Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate", "Sec-Fetch-Dest: document"}
+	for _, more := range []string{"Sec-Purpose: prefetch", "Purpose: prefetch"} {
+		r.ask("GET", "/", r.shell, append(tab, more)...)
+	}
+	r.ask("HEAD", "/", r.shell, tab...)
+	if len(r.back.soon) > 0 {
+		t.Errorf("what is no tab has %q started ahead", r.back.soon)
+	}
+	res := r.ask("GET", "/", r.shell, tab...)
+	if res.StatusCode != 200 || r.back.woken.Load() != 0 || len(r.back.soon) != 1 || r.back.soon[0] != "i1" {
+		t.Errorf("%s, woken %d times, expected %q", res.Status, r.back.woken.Load(), r.back.soon)
 	}
 	csp := res.Header.Get("Content-Security-Policy")
 	for name, want := range map[string]string{

@@ -48,14 +48,14 @@ func (p *framePasses) spend(sent string, now time.Time) (session string, ok bool
 	defer p.mu.Unlock()
 	one, ok := p.held[hash]
 	delete(p.held, hash)
-	return one.session, ok && now.Before(one.expiry)
+	return one.session, ok && good(one.expiry, now)
 }
 
 func (p *framePasses) expire(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for hash, one := range p.held {
-		if !now.Before(one.expiry) {
+		if !good(one.expiry, now) {
 			delete(p.held, hash)
 		}
 	}

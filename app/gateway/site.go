@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +16,10 @@ const (
 	queueWait = 10 * time.Second // longest wait for one of those
 )
 
-var errBusy = errors.New("too many requests are open")
+var (
+	errBusy    = errors.New("too many requests are open")
+	errCrowded = errors.New("too many requests wait for the app to start")
+)
 
 // site is one origin: everything about it that outlives a change of grants.
 type site struct {
@@ -26,7 +28,7 @@ type site struct {
 	origin  string // http:// + host
 	cookie  string // name of its session cookie, here and on the shell's origin
 
-	shellHost   string // host of the page around the app's; "" where a browser shows that in a tab
+	shellHost   string // host of the page around the app's
 	shellOrigin string
 	passes      framePasses
 	tabs        tabs
@@ -67,9 +69,8 @@ func newSite(g *Gateway, install, host, label string) *site {
 		reports: rate.NewLimiter(10, 50),
 		odd:     rate.Sometimes{First: 3, Interval: time.Second},
 	}
-	if s.shellHost = shellOf(host); s.shellHost != "" {
-		s.shellOrigin = "http://" + s.shellHost
-	}
+	s.shellHost = shellOf(host)
+	s.shellOrigin = "http://" + s.shellHost
 	s.inFrame = hostHeadersFor(framers(host))
 	s.pool = newPool()
 	s.tabs.init()
@@ -111,7 +112,7 @@ func (s *site) leave() { <-s.open }
 func (s *site) wake(ctx context.Context, b Backend) (Upstream, error) {
 	if s.waking.Add(1) > maxQueue {
 		s.waking.Add(-1)
-		return nil, errBusy
+		return nil, errCrowded
 	}
 	defer s.waking.Add(-1)
 	up, err := b.Wake(ctx, s.install)
@@ -119,12 +120,4 @@ func (s *site) wake(ctx context.Context, b Backend) (Upstream, error) {
 		err = errors.New("the backend gave no instance")
 	}
 	return up, err
-}
-
-// busyState is the host page of errBusy.
-func busyState(name string) *StateError {
-	return &StateError{
-		Code: "busy", Status: http.StatusServiceUnavailable, RetryAfter: 2 * time.Second,
-		Title: name + " is busy", Text: "It has more requests open than it can answer. Wait a moment, then load the page again.",
-	}
 }

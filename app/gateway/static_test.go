@@ -62,6 +62,9 @@ func TestStatic(t *testing.T) {
 		{"/big.txt", "Range: bytes=2-3", 206, "23", "text/plain; charset=utf-8", ""},
 		{"/big.txt", "Range: bytes=-1", 206, "9", "text/plain; charset=utf-8", ""},
 		{"/big.txt", "Range: bytes=90-", 416, "", "", ""},
+		{"/big.txt", "Range: bytes=4-2", 416, "", "", ""},
+		{"/big.txt", "Range: lines=1-2", 416, "", "", ""},
+		{"/big.txt", "Range: bytes=0-0,0-9,0-9,0-9", 200, "0123456789", "text/plain; charset=utf-8", ""}, // more than the whole
 		{"/a.js", "Accept-Encoding: br\r\nRange: bytes=1-1", 206, "R", "text/javascript; charset=utf-8", "br"},
 		{"/a.js", "Accept-Encoding: br\r\nRange: bytes=0-0,1-1", 206, "", "", "br"},
 		{"/a.js.br", "", 200, "BR", "application/octet-stream", ""},
@@ -123,6 +126,11 @@ func TestStatic(t *testing.T) {
 	if res := r.raw(r.lines("POST /", "Content-Length: 0")); res.StatusCode != 405 || res.Header.Get("Allow") != "GET, HEAD" {
 		t.Errorf("POST: %s", res.Status)
 	}
+	if res := r.get("/big.txt", "Range: bytes=0-1, 8-"); res.StatusCode != 206 || !strings.HasPrefix(res.Header.Get("Content-Type"), "multipart/byteranges; boundary=") ||
+		!strings.Contains(res.body, "Content-Range: bytes 0-1/10\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n01\r\n") || !strings.Contains(res.body, "Content-Range: bytes 8-9/10") ||
+		res.Header.Get("Content-Security-Policy") == "" || res.ContentLength != int64(len(res.body)) {
+		t.Errorf("two ranges: %s %v %q", res.Status, res.Header, res.body)
+	}
 	if res := r.raw(r.lines("HEAD /big.txt")); res.StatusCode != 200 || res.ContentLength != 10 || res.body != "" {
 		t.Errorf("HEAD: %s %d", res.Status, res.ContentLength)
 	}
@@ -155,6 +163,15 @@ func TestStaticTags(t *testing.T) {
 	}
 	if res := r.get("/a.js", "If-None-Match: "+tag); res.StatusCode != 304 || res.body != "" || res.Header.Get("Content-Security-Policy") == "" {
 		t.Errorf("same tag: %s", res.Status)
+	}
+	if res := r.get("/a.js", "If-None-Match: \"other\", W/"+tag); res.StatusCode != 304 || res.Header.Get("Etag") != tag || strings.Join(res.Header["Vary"], ", ") != "Accept-Encoding, Sec-Fetch-Dest" {
+		t.Errorf("one of two tags: %s %v", res.Status, res.Header)
+	}
+	if res := r.get("/a.js", "If-None-Match: "+tag, "Accept-Encoding: gzip"); res.StatusCode != 200 || res.body != "GZ" {
+		t.Errorf("the tag of the other form: %s %q", res.Status, res.body)
+	}
+	if res := r.get("/a.js", "If-Range: "+tag, "Range: bytes=0-1"); res.StatusCode != 206 || res.body != "le" {
+		t.Errorf("range of this version: %s %q", res.Status, res.body)
 	}
 	if res := r.get("/a.js", "If-Range: \"other\"", "Range: bytes=0-1"); res.StatusCode != 200 {
 		t.Errorf("range of another version: %s", res.Status)

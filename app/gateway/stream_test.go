@@ -120,25 +120,35 @@ func TestSlowKnownLength(t *testing.T) {
 }
 
 func TestCancelReachesTheApp(t *testing.T) {
-	for _, streaming := range []bool{false, true} {
+	for _, when := range []string{"before the answer", "during the answer", "during the upload"} {
 		arrived, gone := make(chan struct{}), make(chan struct{})
 		up := serveApp(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-			if streaming {
+			if when == "during the answer" {
 				w.(http.Flusher).Flush()
 			}
 			close(arrived)
-			<-req.Context().Done()
+			if when == "during the upload" {
+				if _, err := io.Copy(io.Discard, req.Body); err == nil {
+					t.Error("half of the body passes for the whole")
+				}
+			} else {
+				<-req.Context().Done()
+			}
 			close(gone)
 		}))
 		r := newRig(t, up)
 		c := r.dial()
-		_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: "+r.host+"\r\nCookie: "+r.cookie+"\r\n\r\n")
+		request := "GET / HTTP/1.1\r\nHost: " + r.host + "\r\nCookie: " + r.cookie + "\r\n\r\n"
+		if when == "during the upload" {
+			request = r.lines("POST /", "Content-Length: 100000") + "beginning"
+		}
+		_, _ = io.WriteString(c, request)
 		<-arrived
 		_ = c.Close()
 		select {
 		case <-gone:
 		case <-time.After(patience):
-			t.Fatalf("streaming %v: the app never heard of it", streaming)
+			t.Fatalf("%s: the app never heard of it", when)
 		}
 		await(t, "not busy any more", func() bool { return up.busy.Load() == 0 })
 	}
@@ -254,6 +264,37 @@ func TestContinue(t *testing.T) {
 	})
 }
 
+// TestContinueUnsaid: an app that does not know of 100-continue gets the body after a while.
+func TestContinueUnsaid(t *testing.T) {
+	old := continueTimeout
+	continueTimeout = 50 * time.Millisecond
+	defer func() { continueTimeout = old }()
+	r := newRig(t, serveRaw(t, func(c net.Conn, br *bufio.Reader) {
+		req, err := http.ReadRequest(br)
+		if err != nil {
+			return
+		}
+		body, _ := io.ReadAll(req.Body)
+		_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	}))
+	c := r.dial()
+	defer c.Close()
+	_, _ = io.WriteString(c, r.lines("POST /", "Expect: 100-continue", "Content-Length: 4"))
+	br := bufio.NewReader(c)
+	if first, _ := br.ReadString('\n'); first != "HTTP/1.1 100 Continue\r\n" {
+		t.Fatalf("%q", first)
+	}
+	_, _ = br.ReadString('\n')
+	_, _ = io.WriteString(c, "body")
+	res, err := http.ReadResponse(br, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, _ := io.ReadAll(res.Body); string(body) != "body" {
+		t.Errorf("%q", body)
+	}
+}
+
 // TestEarlyAnswer: an app may answer before it has read the body, and the next request still works.
 func TestEarlyAnswer(t *testing.T) {
 	up := serveApp(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -322,6 +363,12 @@ func TestHeadAndRanges(t *testing.T) {
 	}
 	if res := r.get("/", "Range: bytes=2-4"); res.StatusCode != 206 || res.body != "234" || res.Header.Get("Content-Range") != "bytes 2-4/10" {
 		t.Errorf("range: %s %q %v", res.Status, res.body, res.Header)
+	}
+	if res := r.get("/", "Range: bytes=0-0,9-9"); res.StatusCode != 206 || !strings.HasPrefix(res.Header.Get("Content-Type"), "multipart/byteranges") || !strings.Contains(res.body, "bytes 9-9/10") {
+		t.Errorf("two ranges: %s %q %v", res.Status, res.body, res.Header)
+	}
+	if res := r.get("/", "Range: bytes=10-"); res.StatusCode != 416 || res.Header.Get("Content-Range") != "bytes */10" {
+		t.Errorf("range out of it: %s %v", res.Status, res.Header)
 	}
 	if res := r.get("/", "If-Modified-Since: "+time.Unix(1e9, 0).UTC().Format(http.TimeFormat)); res.StatusCode != 304 || res.Header.Get("Content-Security-Policy") == "" {
 		t.Errorf("conditional: %s", res.Status)
@@ -440,6 +487,41 @@ func TestKeepAlive(t *testing.T) {
 	}
 	if up.dials.Load() != 1 || second.dials.Load() != 1 {
 		t.Errorf("connections: %d and %d", up.dials.Load(), second.dials.Load())
+	}
+}
+
+// TestPoolIsBounded: what a crowd of requests opened is kept in part, and only for a while.
+func TestPoolIsBounded(t *testing.T) {
+	const crowd = maxIdle + 20
+	var in sync.WaitGroup
+	in.Add(crowd)
+	up := serveApp(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		in.Done()
+		in.Wait() // all at once, so on as many connections
+	}))
+	r := newRig(t, up)
+	var all sync.WaitGroup
+	for range crowd {
+		all.Go(func() {
+			if res := r.get("/"); res.StatusCode != 200 {
+				t.Error(res.Status)
+			}
+		})
+	}
+	all.Wait()
+	p := r.g.site("i1").pool
+	idle := func() int {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return len(p.idle)
+	}
+	await(t, "the answers are done with", func() bool { return up.busy.Load() == 0 })
+	if n, dials := idle(), up.dials.Load(); dials != crowd || n != maxIdle {
+		t.Errorf("%d connections for %d requests, %d kept", dials, crowd, n)
+	}
+	p.expire(time.Now().Add(idleAge + time.Second))
+	if n := idle(); n != 0 {
+		t.Errorf("%d kept after their time", n)
 	}
 }
 

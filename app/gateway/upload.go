@@ -2,22 +2,27 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httputil"
+	"os"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
 // upload sends a request body to the app while the answer is awaited. It reads only as fast as the app takes it.
 type upload struct {
 	link    *link
+	from    *browserConn // nil where it is none of ours
 	control *http.ResponseController
 	start   chan struct{} // closed when the body may go
 	once    sync.Once
 	done    chan struct{}
 	whole   atomic.Bool // all of the body was read from the client
+	over    atomic.Bool // the exchange has come to its end
 
 	mu      sync.Mutex
 	replied bool // the answer has come: no deadline for it any more
@@ -32,7 +37,7 @@ func (e *bodyError) Error() string { return "body of the request: " + e.err.Erro
 func (e *bodyError) Unwrap() error { return e.err }
 
 func newUpload(w http.ResponseWriter, r *http.Request, l *link, a asked) *upload {
-	u := &upload{link: l, control: http.NewResponseController(w), start: make(chan struct{}), done: make(chan struct{})}
+	u := &upload{link: l, from: browserOf(r), control: http.NewResponseController(w), start: make(chan struct{}), done: make(chan struct{})}
 	// The documented way to read on after the first byte of the answer. Today "Connection: close", which an answer
 	// to an unfinished body carries, has the same effect in net/http; that is not promised.
 	_ = u.control.EnableFullDuplex()
@@ -94,36 +99,82 @@ func (u *upload) faulty() bool {
 	return u.broken
 }
 
+// cut reports whether the app broke the body off. One that it did not take in time is not cut.
+func (u *upload) cut() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.err != nil && !errors.Is(u.err, os.ErrDeadlineExceeded)
+}
+
 func (u *upload) send(r *http.Request) error {
-	out := stallWriter{u.link}
 	buffer := newPieceBuffer(max(r.ContentLength, piece))
 	defer buffer.free()
-	if len(buffer.bytes) == largePiece {
-		u.link.widen()
-	}
 	if r.ContentLength > 0 {
-		for left := r.ContentLength; left > 0; {
-			n, err := r.Body.Read(buffer.bytes)
-			if left -= int64(n); left == 0 {
-				u.whole.Store(true) // before the app can know, and answer
-			}
-			if n > 0 {
-				if _, err := out.Write(buffer.bytes[:n]); err != nil {
-					return err
-				}
-			}
-			if err != nil && left > 0 {
-				return &bodyError{err}
-			}
-		}
-		return nil
+		return u.sendLength(r, buffer.bytes)
 	}
+	return u.sendChunks(r, buffer.bytes)
+}
+
+// sendLength sends a body of a known length.
+func (u *upload) sendLength(r *http.Request, buffer []byte) error {
+	out := stallWriter{u.link}
+	var pass *conduit
+	if len(buffer) == largePiece {
+		u.link.widen()
+		var done func()
+		pass, done = u.passBy(buffer)
+		defer done()
+	}
+	for left := r.ContentLength; left > 0; {
+		held := pass.holds()
+		n, err := r.Body.Read(buffer)
+		if left -= int64(n); left == 0 {
+			u.whole.Store(true) // before the app can know, and answer
+		}
+		if moved := pass.holds() - held; moved != 0 && moved != n {
+			return fmt.Errorf("a read of %d bytes moved %d", n, moved)
+		} else if moved == n && n > 0 && err == nil && left >= piece && !pass.full() {
+			continue // a Read of less than a buffer's length could wait, and must not while there is something to pass on
+		} else if err := out.forward(pass, buffer[:n-moved]); err != nil {
+			return err
+		}
+		if err != nil && left > 0 {
+			return &bodyError{err}
+		}
+		if n == 0 && u.over.Load() {
+			return errOver
+		}
+	}
+	return nil
+}
+
+var errOver = errors.New("nobody waits for the rest of the body")
+
+// passBy has what is read of the body with this buffer go through a conduit, where both connections allow it, until
+// done is called. The conduit is nil where not.
+func (u *upload) passBy(buffer []byte) (pass *conduit, done func()) {
+	if _, ok := u.link.conn.(syscall.Conn); !ok || u.from == nil {
+		return nil, func() {}
+	}
+	if pass = newConduit(buffer); pass == nil {
+		return nil, func() {}
+	}
+	u.from.pass.Store(pass)
+	return pass, func() {
+		u.from.pass.Store(nil)
+		pass.close()
+	}
+}
+
+// sendChunks sends a body whose length nobody knows yet.
+func (u *upload) sendChunks(r *http.Request, buffer []byte) error {
+	out := stallWriter{u.link}
 	chunks := httputil.NewChunkedWriter(u.link.bw)
 	for {
-		n, err := r.Body.Read(buffer.bytes)
+		n, err := r.Body.Read(buffer)
 		if n > 0 {
 			out.extend()
-			if _, err := chunks.Write(buffer.bytes[:n]); err != nil {
+			if _, err := chunks.Write(buffer[:n]); err != nil {
 				return err
 			}
 			if err := u.link.bw.Flush(); err != nil {
@@ -169,8 +220,13 @@ func (u *upload) end() bool {
 	default:
 	}
 	u.answered()
+	u.over.Store(true)
 	_ = u.link.conn.SetWriteDeadline(time.Now())
 	if !u.whole.Load() {
+		if u.from != nil {
+			u.from.woken.Store(true)
+			defer u.from.woken.Store(false)
+		}
 		_ = u.control.SetReadDeadline(time.Now()) // wakes a read of the client's body
 	}
 	<-u.done
@@ -183,7 +239,18 @@ type stallWriter struct{ *link }
 
 func (w stallWriter) extend() { _ = w.conn.SetWriteDeadline(time.Now().Add(stallTimeout)) }
 
-func (w stallWriter) Write(p []byte) (int, error) {
+// forward sends what is in the conduit, and then what was read with a buffer.
+func (w stallWriter) forward(pass *conduit, got []byte) error {
+	if pass.holds() > 0 {
+		w.extend()
+		if err := pass.drain(w.conn.(syscall.Conn)); err != nil {
+			return err
+		}
+	}
+	if len(got) == 0 {
+		return nil
+	}
 	w.extend()
-	return w.conn.Write(p)
+	_, err := w.conn.Write(got)
+	return err
 }

@@ -109,13 +109,13 @@ func (a *agent) call(ctx context.Context, method string, in any) error {
 func (a *agent) open(ctx context.Context, app string) error {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	r, err := control.Do[control.OpenResult](ctx, a.client, control.MethodOpen, control.Open{App: app, Ask: true, Desktop: a.desktop})
+	r, err := control.Do[control.OpenResult](ctx, a.client, control.MethodOpen, control.Open{App: app, Ask: true, Desktop: a.desktop, Browse: true})
 	if err != nil {
 		return err
 	}
 	// Some browsers stay in the foreground for as long as they run; that must not use up a slot.
 	go func() {
-		if err := a.browse(r.URL); err != nil {
+		if err := a.browse(r.ForBrowser()); err != nil {
 			a.log.Error("the browser could not be opened", "error", err)
 			why := "The browser could not be opened. Open the app from the command line: paddock open " + r.ID
 			_ = a.call(context.WithoutCancel(ctx), control.MethodShow,

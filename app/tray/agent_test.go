@@ -57,15 +57,15 @@ func noBrowser(string) error { return errors.New("no browser") }
 func TestOpenGivesTheBrowserTheLink(t *testing.T) {
 	f := startFake(t, control.State{})
 	f.reply = func(r request) (any, error) {
-		return control.OpenResult{ID: "org.example.notes", URL: "http://notes.localhost/x"}, nil
+		return control.OpenResult{ID: "org.example.notes", URL: "http://notes.localhost/x", Handed: "file:///run/x.html"}, nil
 	}
 	urls := make(chan string, 1)
 	a := testAgent(t, f, func(url string) error { urls <- url; return nil })
 	a.act(t.Context(), Action{Verb: DoOpen, App: "org.example.notes"})
-	if got := next[control.Open](t, f, control.MethodOpen); !got.Ask || got.App != "org.example.notes" || got.Desktop.Display != ":7" {
+	if got := next[control.Open](t, f, control.MethodOpen); !got.Ask || !got.Browse || got.App != "org.example.notes" || got.Desktop.Display != ":7" {
 		t.Errorf("asked to open with %+v", got)
 	}
-	if got := <-urls; got != "http://notes.localhost/x" {
+	if got := <-urls; got != "file:///run/x.html" {
 		t.Errorf("the browser got %q", got)
 	}
 }

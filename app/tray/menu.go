@@ -217,17 +217,13 @@ func noticeRow(s control.State, w wording) (Row, bool) {
 	if newest == nil {
 		return row, false
 	}
-	title := plain(newest.Title)
-	if title == "" {
-		title = plain(newest.Text)
-	}
-	row.Label = "▲ " + title
+	row.Label = "▲ " + w.notice(*newest)
 	i := 0
 	for _, c := range newest.Actions {
 		if c.Action == "dismiss" || i == noticeSlots-1 {
 			continue
 		}
-		row.Children[i] = Entry{Label: plain(c.Label), Action: Action{Verb: DoNotice, Notice: control.NoticeAction{ID: newest.ID, Action: c.Action}}}
+		row.Children[i] = Entry{Label: w.choice(*newest, c), Action: Action{Verb: DoNotice, Notice: control.NoticeAction{ID: newest.ID, Action: c.Action}}}
 		i++
 	}
 	row.Children[i] = Entry{Label: w.Dismiss, Action: Action{Verb: DoNotice, Notice: control.NoticeAction{ID: newest.ID, Action: "dismiss"}}}

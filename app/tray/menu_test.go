@@ -90,6 +90,29 @@ func TestCompose(t *testing.T) {
 	}
 }
 
+func TestNoticesInGerman(t *testing.T) {
+	notice := control.Notice{ID: "n", Code: control.NoticeOverBudget, Title: "Feeds was stopped", Severity: "warning", Facts: control.NoticeFacts{Name: "Feeds"}, Actions: []control.NoticeChoice{
+		{Action: "restart", Label: "Restart"}, {Action: "raise", Label: "Raise the limit and restart"}, {Action: "dismiss", Label: "Keep stopped"},
+	}}
+	for _, row := range []struct {
+		code, name string
+		want       []string
+	}{
+		{control.NoticeOverBudget, "Feeds", []string{"▲ Feeds wurde gestoppt", "  Neu starten", "  Grenze anheben und neu starten", "  Verwerfen"}},
+		{control.NoticeAppFailed, "Feeds", []string{"▲ Feeds wurde unerwartet beendet", "  Neu starten"}},
+		{"of a later version", "Feeds", []string{"▲ Feeds was stopped"}},
+		{control.NoticeOverBudget, "", []string{"▲ Feeds was stopped", "  Restart"}},
+	} {
+		notice.Code, notice.Facts.Name = row.code, row.name
+		got := lines(Compose(control.State{Notices: []control.Notice{notice}}, Menu{}, german))
+		for _, want := range row.want {
+			if !slices.Contains(got, want) {
+				t.Errorf("%s about %q: %q is not in %q", row.code, row.name, want, got)
+			}
+		}
+	}
+}
+
 func TestMoreAppsThanLines(t *testing.T) {
 	m := Compose(control.State{Apps: apps(9, control.StateFrozen), Prompts: []string{"p"}, Notices: []control.Notice{{ID: "n", Title: "!", Severity: "error"}}}, Menu{}, english)
 	got := lines(m)

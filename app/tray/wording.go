@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"paddock/app/control"
 )
 
 // wording is every text of the tray in one language.
@@ -12,6 +14,8 @@ type wording struct {
 	Starting, Frozen, OverBudget, Failed, NoApps            string
 	More                                                    string    // %d apps that have no line
 	Questions, StopAndQuit, Running                         [2]string // one, many (%d)
+	Stopped, Ended                                          string    // notices about an app, %s
+	Restart, Raise, ShowLog                                 string    // what they offer
 }
 
 var english = wording{
@@ -23,6 +27,8 @@ var english = wording{
 	Questions:   [2]string{"A question is waiting…", "%d questions are waiting…"},
 	StopAndQuit: [2]string{"1 app is running: stop it and quit", "%d apps are running: stop all and quit"},
 	Running:     [2]string{"Paddock: 1 app is running", "Paddock: %d apps are running"},
+	Stopped:     "%s was stopped", Ended: "%s ended unexpectedly",
+	Restart: "Restart", Raise: "Raise the limit and restart", ShowLog: "Show log",
 }
 
 var german = wording{
@@ -34,6 +40,8 @@ var german = wording{
 	Questions:   [2]string{"Eine Frage wartet…", "%d Fragen warten…"},
 	StopAndQuit: [2]string{"1 App läuft: stoppen und beenden", "%d Apps laufen: alle stoppen und beenden"},
 	Running:     [2]string{"Paddock: 1 App läuft", "Paddock: %d Apps laufen"},
+	Stopped:     "%s wurde gestoppt", Ended: "%s wurde unerwartet beendet",
+	Restart: "Neu starten", Raise: "Grenze anheben und neu starten", ShowLog: "Protokoll zeigen",
 }
 
 // wordingFor picks the language of a locale such as "de_AT.UTF-8" or "de-CH"; English when unknown.
@@ -51,6 +59,30 @@ func count(forms [2]string, n int) string {
 		return forms[0]
 	}
 	return fmt.Sprintf(forms[1], n)
+}
+
+// notice is the title of a notice in this language where it is known what it is about, else the agent's own.
+func (w wording) notice(n control.Notice) string {
+	name := plain(n.Facts.Name)
+	switch {
+	case name == "":
+	case n.Code == control.NoticeOverBudget:
+		return fmt.Sprintf(w.Stopped, name)
+	case n.Code == control.NoticeAppFailed:
+		return fmt.Sprintf(w.Ended, name)
+	}
+	if title := plain(n.Title); title != "" {
+		return title
+	}
+	return plain(n.Text)
+}
+
+// choice is the label of what such a notice offers.
+func (w wording) choice(n control.Notice, c control.NoticeChoice) string {
+	if label := map[string]string{"restart": w.Restart, "raise": w.Raise, "open_app": w.ShowLog}[c.Action]; label != "" && n.Facts.Name != "" {
+		return label
+	}
+	return plain(c.Label)
 }
 
 func (w wording) more(n int) string        { return fmt.Sprintf(w.More, n) }

@@ -23,6 +23,7 @@ func (p *appPage) newAbout() fyne.CanvasObject {
 		{tr("App id"), clean(i.ID, maxLine)},
 		{tr("Its data"), homely(i.Paths.Data, p.ws.o.Home)},
 	})))
+	body.Add(p.newBackup())
 	body.Add(section(tr("What fences it in"), wallsCard(i.Walls.Walls)))
 	lines := vbox(0)
 	for _, l := range i.Flags {

@@ -237,6 +237,23 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// TestSettingsNameOtherUsers: where the front door cannot tell other users apart, the settings say so, and only there.
+func TestSettingsNameOtherUsers(t *testing.T) {
+	for _, told := range []bool{true, false} {
+		r := newRig(t, LookLight)
+		r.fill()
+		d := sampleDoctor()
+		d.Gateway.Peers = told
+		r.agent.reply(control.MethodDoctor, d)
+		r.ws.Show(control.Show{Window: control.WindowSettings})
+		f := r.frame(control.WindowSettings)
+		r.until("the doctor", func() bool { return strings.Contains(texts(f), "bubblewrap is not installed.") })
+		if got := strings.Contains(texts(f), "Other users of this computer cannot be told apart"); got == told {
+			t.Errorf("told apart: %v, said: %v", told, got)
+		}
+	}
+}
+
 func TestAgentGone(t *testing.T) {
 	r := newRig(t, LookLight)
 	r.fill()

@@ -26,12 +26,14 @@ func clean(s string, limit int) string {
 		case r == unicode.ReplacementChar, unicode.Is(unicode.C, r), unicode.Is(unicode.Variation_Selector, r):
 			continue
 		}
+		if space {
+			n++
+		}
 		if n >= limit {
-			return strings.TrimSpace(b.String()) + "…"
+			return b.String() + "…"
 		}
 		if space {
 			b.WriteByte(' ')
-			n++
 			space = false
 		}
 		b.WriteRune(r)

@@ -80,13 +80,17 @@ func TestLibraryOpenAndStop(t *testing.T) {
 	r := newRig(t, LookLight)
 	r.fill()
 	l := r.library()
-	r.agent.reply(control.MethodOpen, control.OpenResult{URL: "http://127.0.0.1:7421/x"})
+	r.agent.reply(control.MethodOpen, control.OpenResult{URL: "http://127.0.0.1:7421/x", Handed: "file:///run/x.html"})
 	test.Tap(l.tiles["io.ledger"].act)
 	if !l.tiles["io.ledger"].act.disabled {
 		t.Error("can be opened twice")
 	}
-	r.until("the browser", func() bool { r.openMu.Lock(); defer r.openMu.Unlock(); return len(r.opened) == 1 })
-	if o := got[control.Open](r.agent, control.MethodOpen); len(o) != 1 || !o[0].Ask || o[0].App != "io.ledger" {
+	r.until("the browser", func() bool {
+		r.openMu.Lock()
+		defer r.openMu.Unlock()
+		return len(r.opened) == 1 && r.opened[0] == "file:///run/x.html"
+	})
+	if o := got[control.Open](r.agent, control.MethodOpen); len(o) != 1 || !o[0].Ask || !o[0].Browse || o[0].App != "io.ledger" {
 		t.Errorf("%+v", o)
 	}
 	r.until("the button", func() bool { return !l.tiles["io.ledger"].act.disabled })

@@ -71,7 +71,41 @@ func (n *noticeList) strip(x control.Notice) fyne.CanvasObject {
 	if !dismiss {
 		actions = append(actions, newButton(tr("Dismiss"), plain, func() { n.take(x, "dismiss") }).compact())
 	}
-	return strip(icon, t, clean(x.Title, maxLine), clean(x.Text, maxLine)+" · "+agoText(x.At, n.f.ws.o.Clock.Now()), actions...)
+	title, text := noticeText(x)
+	return strip(icon, t, title, text+" · "+agoText(x.At, n.f.ws.o.Clock.Now()), actions...)
+}
+
+// noticeText says a notice in the user's language, from what it is about. The agent's own words are for the kinds that
+// this window does not know.
+func noticeText(x control.Notice) (title, text string) {
+	f := x.Facts
+	name := clean(f.Name, maxName)
+	if name == "" {
+		return clean(x.Title, maxLine), clean(x.Text, maxLine)
+	}
+	switch x.Code {
+	case control.NoticeInstalled, control.NoticeRestored:
+		title = tr("{{.App}} is installed", "App", name)
+		if x.Code == control.NoticeRestored {
+			title = tr("{{.App}} is restored", "App", name)
+		}
+		return title, tr("Version {{.Version}}. It has no rights that you did not give it.", "Version", clean(f.Version, maxName))
+	case control.NoticePermissionNeeded:
+		return tr("{{.App}} asks for a permission", "App", name), tr("It would like to use {{.Permission}}.", "Permission", clean(f.Permission, maxLine))
+	case control.NoticeAppFailed:
+		title = tr("{{.App}} ended unexpectedly", "App", name)
+		if f.Signal != "" {
+			return title, tr("It ended by itself (signal {{.Signal}}).", "Signal", clean(f.Signal, maxName))
+		}
+		return title, tr("It ended by itself (exit code {{.Code}}).", "Code", f.ExitCode)
+	case control.NoticeOverBudget:
+		title = tr("{{.App}} was stopped", "App", name)
+		if f.DiskFull {
+			return title, tr("The disk is nearly full, and it went on writing. Free some space before you start it again.")
+		}
+		return title, breachText(f.Breach)
+	}
+	return clean(x.Title, maxLine), clean(x.Text, maxLine)
 }
 
 // take leaves the action to the agent; where that means a window, the agent asks for it.

@@ -3,8 +3,10 @@ package ui
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"fyne.io/fyne/v2"
 
@@ -66,7 +68,10 @@ const riskHigh = "high"
 func sentenceRuns(r control.PermissionRow) []run {
 	format := tr(r.Sentence)
 	scope := r.Scope
-	if scope != "" && (permission.Kind(r.Kind) != permission.Net || r.Permission == "net:*") {
+	switch {
+	case r.Schedule != "":
+		scope = scheduleText(r.Schedule, scope)
+	case scope != "" && (permission.Kind(r.Kind) != permission.Net || r.Permission == "net:*"):
 		scope = tr(scope)
 	}
 	before, after, found := strings.Cut(format, "%s")
@@ -82,6 +87,39 @@ func sentenceRuns(r control.PermissionRow) []run {
 		runs = append(runs, regular(after))
 	}
 	return runs
+}
+
+// scheduleText says in the user's language when an app is woken; words are for a schedule that cannot be read.
+func scheduleText(schedule, words string) string {
+	s, err := permission.ParseSchedule(schedule)
+	if err != nil {
+		return words
+	}
+	r := s.Rhythm()
+	clock := fmt.Sprintf("%02d:%02d", int(r.At.Hours()), int(r.At.Minutes())%60)
+	switch {
+	case len(r.Days) == 7:
+		return tr("every day at {{.Clock}}", "Clock", clock)
+	case r.Working:
+		return tr("at {{.Clock}} from Monday to Friday", "Clock", clock)
+	case len(r.Days) > 0:
+		names := [...]string{tr("Sunday"), tr("Monday"), tr("Tuesday"), tr("Wednesday"), tr("Thursday"), tr("Friday"), tr("Saturday")}
+		var days []string
+		for _, day := range r.Days {
+			days = append(days, names[day])
+		}
+		return tr("at {{.Clock}} on {{.Days}}", "Clock", clock, "Days", strings.Join(days, ", "))
+	}
+	every := trn("every {{.N}} minutes", int(r.Every.Minutes()))
+	if n := int(r.Every.Hours()); r.Every%(24*time.Hour) == 0 {
+		every = trn("every {{.N}} days", n/24)
+	} else if r.Every%time.Hour == 0 {
+		every = trn("every {{.N}} hours", n)
+	}
+	if r.AtMost {
+		return tr("at most {{.Every}}", "Every", every)
+	}
+	return every
 }
 
 // reasonText is the author's claim, marked as such.

@@ -142,7 +142,7 @@ func sampleDoctor() control.Doctor {
 	return control.Doctor{
 		Deno:  control.DoctorDeno{Version: "2.9.6", Path: "/usr/lib/paddock/deno", State: "pinned"},
 		Walls: sampleInfo().Walls.Walls, Tray: control.TrayState{State: "absent", Why: "This desktop shows no tray icons."},
-		Gateway: control.DoctorGateway{Address: "127.0.0.1:7421", IPv6: true}, Home: "/home/ada/.local/share/paddock",
+		Gateway: control.DoctorGateway{Address: "127.0.0.1:7421", IPv6: true, Peers: true}, Home: "/home/ada/.local/share/paddock",
 	}
 }
 

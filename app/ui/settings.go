@@ -75,8 +75,12 @@ func (s *settings) draw(d control.Doctor) {
 			{tr("Everything is kept in"), homely(d.Home, s.ws.o.Home)},
 		})),
 	}
+	if !d.Gateway.Peers {
+		s.machine.Add(pad(strip("warning", toneWarn, tr("Other users of this computer cannot be told apart"),
+			tr("Whoever has the link to an app can open it. The browser gets it in a file that only you can read.")), 0, 0, 12, 0))
+	}
 	for _, can := range d.Gateway.PagesCan {
-		s.machine.Add(pad(strip("info", toneCalm, tr("What a page can still do"), can), 0, 0, 12, 0))
+		s.machine.Add(pad(strip("info", toneCalm, tr("What a page can still do"), tr(can)), 0, 0, 12, 0))
 	}
 	for _, r := range d.Resolve {
 		s.machine.Add(pad(strip("warning", toneWarn, tr("A name is led elsewhere"), r), 0, 0, 12, 0))

@@ -202,14 +202,14 @@ func (ws *Windows) icon(ctx context.Context, app, version string) (control.Icon,
 // that asked for it is closed.
 func (ws *Windows) openApp(app string, done func(error)) {
 	background(ws.root, func(ctx context.Context) (struct{}, error) {
-		r, err := control.Do[control.OpenResult](ctx, ws.o.Client, control.MethodOpen, control.Open{App: app, Ask: true, Desktop: ws.o.Desktop})
+		r, err := control.Do[control.OpenResult](ctx, ws.o.Client, control.MethodOpen, control.Open{App: app, Ask: true, Desktop: ws.o.Desktop, Browse: ws.o.Browse != nil})
 		if err != nil {
 			return struct{}{}, err
 		}
 		if ws.o.Browse == nil {
 			return struct{}{}, nil
 		}
-		if err := ws.o.Browse(r.URL); err != nil {
+		if err := ws.o.Browse(r.ForBrowser()); err != nil {
 			return struct{}{}, control.NewError(control.ExitFailed, "browser", tr("The app runs, but the browser did not open."),
 				tr("Set a default browser in the settings of your system, or open this address yourself: {{.URL}}", "URL", r.URL), nil)
 		}

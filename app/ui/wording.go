@@ -118,7 +118,7 @@ func momentText(t, now time.Time) string {
 
 // lastedText is a duration in the two largest units.
 func lastedText(d time.Duration) string {
-	d = d.Round(time.Second)
+	d = max(d.Round(time.Second), 0) // the clock may have been set back
 	switch {
 	case d < time.Minute:
 		return tr("{{.S}} s", "S", int(d.Seconds()))
@@ -224,7 +224,7 @@ func breachText(b *control.Breach) string {
 	case "cpu":
 		return tr("Ended: used {{.Measured}} seconds of processor time above its share, {{.Limit}} were allowed", "Measured", number(b.Measured), "Limit", number(b.Limit))
 	case "processes":
-		return tr("Ended: ran {{.Measured}} processes, {{.Limit}} were allowed", "Measured", number(b.Measured), "Limit", number(b.Limit))
+		return tr("Ended: ran {{.Measured}} threads at once, {{.Limit}} were allowed", "Measured", number(b.Measured), "Limit", number(b.Limit))
 	}
 	return tr("Ended for going over a limit")
 }

@@ -101,6 +101,15 @@ func TestTranslationsAreComplete(t *testing.T) {
 	for _, s := range []string{"Restart", "Raise the limit and restart", "Keep stopped", "Show log", "Show", "Dismiss", "Review", "Not now"} {
 		plain[s] = "agent"
 	}
+	// So do the names of walls, and what pages can do; the agent's tests hold it to these.
+	for _, s := range []string{
+		"Deno permissions", "other files (own view)", "files (Landlock)", "system calls (seccomp)", "privileges", "memory (kernel limit)",
+		"processor time and disk space", "local programs", "network", "start of an idle app",
+		"A page can still send data out by WebRTC and by connecting ahead to a name, whatever you refuse here.",
+		"A link in a page goes where it says when you yourself open it in a new tab or window.",
+	} {
+		plain[s] = "agent"
+	}
 	for _, path := range []string{"/home/ada", "/", "/home/ada/.ssh", "/etc", "/home/ada/src"} {
 		if _, why := permission.RiskOfPath(path, "/home/ada", permission.ReadWrite); why != "" {
 			plain[why] = "permission"
@@ -172,6 +181,33 @@ func TestGerman(t *testing.T) {
 	for _, s := range []string{"Darf Fieldnotes das benutzen?", "Daten austauschen mit api.weather.gov", "Hohes Risiko", "1,2\u00a0MB", "Nichts erlauben", "Benutzen: die Kamera"} {
 		if !strings.Contains(all, s) {
 			t.Errorf("%q fehlt in\n%s", s, all)
+		}
+	}
+	for schedule, want := range map[string]string{
+		"0 7 * * *": "täglich um 07:00", "30 7 * * 1-5": "von Montag bis Freitag um 07:30", "0 9 * * 0,3": "um 09:00: Mittwoch, Sonntag",
+		"0 */2 * * *": "alle 2 Stunden", "0 * * * *": "jede Stunde", "*/30 * * * *": "alle 30 Minuten", "0 9-17 * * *": "höchstens jede Stunde", "0 7 29 2 *": "höchstens jeden Tag", "x": "as it says",
+	} {
+		if got := scheduleText(schedule, "as it says"); got != want {
+			t.Errorf("%s: %q, want %q", schedule, got, want)
+		}
+	}
+	breach := &control.Breach{Budget: "memory", Limit: 256 << 20, Measured: 271 << 20}
+	for _, row := range []struct {
+		notice      control.Notice
+		title, text string
+	}{
+		{control.Notice{Code: control.NoticeOverBudget, Facts: control.NoticeFacts{Name: "Sky", Breach: breach}}, "Sky wurde gestoppt", breachText(breach)},
+		{control.Notice{Code: control.NoticeOverBudget, Facts: control.NoticeFacts{Name: "Sky", Breach: breach, DiskFull: true}}, "Sky wurde gestoppt", "Die Festplatte ist fast voll, und sie hat weiter geschrieben. Schaff Platz, bevor du sie wieder startest."},
+		{control.Notice{Code: control.NoticeAppFailed, Facts: control.NoticeFacts{Name: "Sky", ExitCode: 9}}, "Sky wurde unerwartet beendet", "Sie hat sich selbst beendet (Code 9)."},
+		{control.Notice{Code: control.NoticeAppFailed, Facts: control.NoticeFacts{Name: "Sky", ExitCode: -1, Signal: "SIGKILL"}}, "Sky wurde unerwartet beendet", "Sie hat sich selbst beendet (Signal SIGKILL)."},
+		{control.Notice{Code: control.NoticePermissionNeeded, Facts: control.NoticeFacts{Name: "{{.N}}", Permission: "net:a.example"}}, "{{.N}} bittet um eine Berechtigung", "Sie möchte net:a.example benutzen."},
+		{control.Notice{Code: control.NoticeInstalled, Facts: control.NoticeFacts{Name: "Sky", Version: "1.2"}}, "Sky ist installiert", "Version 1.2. Sie hat keine Rechte, die du ihr nicht gegeben hast."},
+		{control.Notice{Code: control.NoticeRestored, Facts: control.NoticeFacts{Name: "Sky", Version: "1.2"}}, "Sky ist wiederhergestellt", "Version 1.2. Sie hat keine Rechte, die du ihr nicht gegeben hast."},
+		{control.Notice{Code: "of a later version", Title: "A title", Text: "A text", Facts: control.NoticeFacts{Name: "Sky"}}, "A title", "A text"},
+		{control.Notice{Code: control.NoticeInstalled, Title: "A title", Text: "A text"}, "A title", "A text"},
+	} {
+		if title, text := noticeText(row.notice); title != row.title || text != row.text {
+			t.Errorf("%s: %q, %q", row.notice.Code, title, text)
 		}
 	}
 	if got := trn("{{.N}} apps", 1) + trn("{{.N}} apps", 3); got != "1 App3 Apps" {
@@ -382,10 +418,10 @@ func TestNumbers(t *testing.T) {
 	for got, want := range map[string]string{
 		bytesText(0): "0\u00a0B", bytesText(999): "999\u00a0B", bytesText(256 << 20): "256\u00a0MB", bytesText(1 << 30): "1\u00a0GB", bytesText(3 << 29): "1.5\u00a0GB", bytesText(-5): "0\u00a0B",
 		coresText(50): "half of one processor core", coresText(100): "one processor core", coresText(150): "1.5 processor cores", coresText(30): "30\u00a0% of one processor core",
-		leftText(control.Progress{Bytes: 0, Total: 120 << 20, BytesPerS: 1 << 20}):                                       "2 min 0 s left",
-		leftText(control.Progress{Total: -1, BytesPerS: 5}):                                                              "",
-		endText(control.Run{Reason: "over_budget", Breach: &control.Breach{Budget: "cpu", Limit: 3, Measured: 3.4}}):     "Ended: used 3.4 seconds of processor time above its share, 3 were allowed",
-		endText(control.Run{Reason: "over_budget", Breach: &control.Breach{Budget: "processes", Limit: 1, Measured: 4}}): "Ended: ran 4 processes, 1 were allowed",
+		leftText(control.Progress{Bytes: 0, Total: 120 << 20, BytesPerS: 1 << 20}):                                             "2 min 0 s left",
+		leftText(control.Progress{Total: -1, BytesPerS: 5}):                                                                    "",
+		endText(control.Run{Reason: "over_budget", Breach: &control.Breach{Budget: "cpu", Limit: 3, Measured: 3.4}}):           "Ended: used 3.4 seconds of processor time above its share, 3 were allowed",
+		endText(control.Run{Reason: "over_budget", Breach: &control.Breach{Budget: "processes", Limit: 1024, Measured: 1100}}): "Ended: ran 1100 threads at once, 1024 were allowed",
 	} {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)

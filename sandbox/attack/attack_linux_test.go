@@ -126,8 +126,8 @@ func judge(r row, s setting, o outcome) string {
 		if o.Succeeded {
 			return "another app felt it even in the control run"
 		}
-	case s == settingControl && strings.Contains(o.Detail, "over_budget SIGKILL over processes"):
-		// Without walls the watchdog still counts: it ended the flood before the app could say that it worked.
+	case s == settingControl && o.Breach != "" && o.Breach == r.counted:
+		// It worked until the watchdog, which is no wall and counts without walls too, ended it for that very reason.
 	case s == settingControl && !o.Succeeded:
 		return "refused without any wall, which proves nothing behind them"
 	case s != settingControl && o.Succeeded && r.openIn(s) == "":

@@ -19,6 +19,9 @@
 //	go test ./sandbox/attack -v                                                       prints the summary
 //	PADDOCK_ATTACK_ONLY=fetch PADDOCK_ATTACK_DETAILS=1 go test ./sandbox/attack -v    some rows, one line for each outcome
 //
+// Rows about a restore file are not here, because nothing in this package may know how one is read: app/backup has them, an
+// archive for each row, with a simple unpacker as the control; app/e2e looks at one from inside the restored app.
+//
 // A row that is known to succeed somewhere says why in the table; README.md lists these reasons. The package must
 // not know how the walls work, only what they promise.
 package attack

@@ -22,6 +22,8 @@ const (
 	extraEnv     = "environment" // one NAME=value a line: what a program without a launcher would inherit
 	leakFile     = "leak"        // a pipe by name, of which a careless agent would leave a descriptor open
 	openProxy    = "proxy"       // the address of a proxy that refuses nothing
+
+	authorityFile = "authority.pem" // beside the entry module: who signs for the sites of the world
 )
 
 // actAsLauncher stands where paddock-launch stands: it takes one wall out of the plan and goes on. It returns only on
@@ -45,6 +47,7 @@ func actAsLauncher(dir string, s setting) error {
 		}
 		plan.Exec.Env = append(plan.Exec.Env, strings.Fields(string(inherited))...)
 	}
+	plan.Exec.Env = append(plan.Exec.Env, "DENO_CERT="+filepath.Join(filepath.Dir(plan.Exec.Args[len(plan.Exec.Args)-2]), authorityFile))
 	if s == settingControl {
 		plan.Exec.Env = withoutProxy(dir, plan.Exec.Env)
 	}

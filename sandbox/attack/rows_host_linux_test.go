@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"paddock/sandbox"
+	"paddock/sandbox/entry"
 )
 
 // hostRows are attempts on the launch itself. In the control run they are made against a launch as a simpler host
@@ -64,7 +65,10 @@ func hostRows() []row {
 func (s *stage) simpleHost(module string, flags ...string) (string, error) {
 	args := append([]string{"run", "--no-config", "--no-prompt"}, flags...)
 	c := exec.CommandContext(s.ctx, s.Deno, append(args, module)...)
-	c.Env = []string{"DENO_DIR=" + filepath.Join(s.Root, "simple"), "HOME=" + s.Root}
+	c.Env = []string{
+		"DENO_DIR=" + filepath.Join(s.Root, "simple"), "HOME=" + s.Root,
+		"HTTPS_PROXY=http://" + s.world.Net.OpenProxy, "DENO_CERT=" + filepath.Join(entry.At(s.entryDir()).Dir, authorityFile),
+	}
 	c.Dir = filepath.Dir(module)
 	var complaints bytes.Buffer
 	c.Stderr = &complaints

@@ -1,6 +1,10 @@
 package attack
 
-import "slices"
+import (
+	"slices"
+
+	"paddock/sandbox"
+)
 
 // resourceRows are testdata/resources.js.
 func resourceRows() []row {
@@ -18,7 +22,8 @@ func resourceRows() []row {
 		group(row{origin: "issue 3: inodes", alone: true, busy: true, seconds: 25, open: denoOpen(resource)}, "disk: empty files"),
 		group(row{origin: "issue 3: socket flood", alone: true, busy: true, grants: some, seconds: 25, open: denoOpen(resource)},
 			"handles: connections to the proxy"),
-		group(row{origin: "issue 3: thread flood", alone: true, busy: true, seconds: 25}, "threads: by native code"),
+		group(row{origin: "issue 3: thread flood", alone: true, busy: true, seconds: 25, counted: sandbox.BudgetProcesses},
+			"threads: by native code"),
 		group(row{origin: "issue 3: system information", alone: true, busy: true, seconds: 25}, "sys: a heap snapshot outside"),
 		group(row{origin: like.origin, alone: true, seconds: 25},
 			"memory: mmap", "memory: shared mmap of a memory file", "disk: fallocate"),

@@ -144,7 +144,7 @@ func (w *world) startTLS() error {
 	}
 	site := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "site"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, KeyUsage: x509.KeyUsageDigitalSignature,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: importHosts, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	keys := [2]*ecdsa.PrivateKey{}
@@ -216,6 +216,12 @@ func answer(out http.ResponseWriter, r *http.Request) {
 	case "/module.js":
 		out.Header().Set("Content-Type", "text/javascript")
 		_, _ = io.WriteString(out, `export default "PADDOCK-SECRET remote";`)
+	case "/worker.js":
+		out.Header().Set("Content-Type", "text/javascript")
+		_, _ = io.WriteString(out, `postMessage("PADDOCK-SECRET remote worker");`)
+	case "/secret.json":
+		out.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(out, `{"text": "PADDOCK-SECRET remote"}`)
 	case "/events":
 		out.Header().Set("Content-Type", "text/event-stream")
 		_, _ = io.WriteString(out, "data: PADDOCK-SECRET event\n\n")
@@ -336,7 +342,11 @@ func (w *world) refuseNothing(l net.Listener) {
 			if err != nil {
 				return
 			}
-			to, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", w.Net.HTTP))
+			port := w.Net.HTTP
+			if strings.HasPrefix(first, "CONNECT ") && strings.HasSuffix(strings.Fields(first)[1], ":443") {
+				port = w.Net.TLS
+			}
+			to, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 			if err != nil {
 				return
 			}

@@ -35,7 +35,8 @@ type job struct {
 type outcome struct {
 	Row       string
 	Succeeded bool
-	Felt      bool // harmless rows: the app itself was hit
+	Felt      bool   // harmless rows: the app itself was hit
+	Breach    string // the budget (sandbox.Budget…) over which the watchdog ended the app, "" if it did not
 	Detail    string
 	Took      time.Duration
 }
@@ -192,6 +193,9 @@ func (s *stage) prepareLaunchers() error {
 	if err := copyFile(filepath.Join(s.Rows, "open.js"), filepath.Join(files.Dir, "open.js"), 0o444); err != nil {
 		return err
 	}
+	if err := os.WriteFile(filepath.Join(files.Dir, authorityFile), []byte(s.world.Net.Authority), 0o444); err != nil {
+		return err
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -262,8 +266,12 @@ func (s *stage) grants(p profile) permission.Set {
 	return set
 }
 
-// smallMemory is the memory budget of rows that exhaust something, in bytes.
-const smallMemory = 160 << 20
+// The budget of rows that exhaust something: bytes, percent of a core, core-seconds.
+const (
+	smallMemory = 160 << 20
+	smallCPU    = 10
+	smallBurst  = 0.8
+)
 
 // budgets: a row that exhausts something gets little behind the walls. Without the kernel's wall the watchdog, which
 // runs in this process and is no wall, gets out of the way.
@@ -274,7 +282,7 @@ func (s *stage) budget(r row) sandbox.Budget {
 		b.StartTimeout = 20 * time.Second
 		return b
 	case r.alone:
-		b := sandbox.Budget{MemoryBytes: smallMemory, CPUPercent: 10, CPUBurst: 0.8, DiskBytes: 64 << 20, Workers: -1, LogBytes: 1 << 20}
+		b := sandbox.Budget{MemoryBytes: smallMemory, CPUPercent: smallCPU, CPUBurst: smallBurst, DiskBytes: 64 << 20, Workers: -1, LogBytes: 1 << 20}
 		if r.busy { // it needs its processor time for something else
 			b.CPUPercent, b.CPUBurst = 200, 60
 		}
@@ -373,7 +381,11 @@ func (s *stage) attempt(r row) outcome {
 		if r.witness { // what took the app's place may still be at work
 			o.Succeeded = s.world.sees(seen, s.lookout())
 		}
-		o.Detail = "no answer: " + err.Error() + s.fate(in)
+		fate := s.fate(in)
+		o.Detail = "no answer: " + err.Error() + fate
+		if b := in.Exit().Breach; b != nil {
+			o.Breach = b.Budget
+		}
 	case json.Unmarshal([]byte(text), &answer) != nil || answer.Unknown:
 		s.err = fmt.Errorf("%s: the app answers %q", r.name, text)
 		return o
@@ -465,10 +477,14 @@ func (s *stage) describe() map[string]any {
 		"app": s.spec.AppDir, "data": s.spec.DataDir, "runtime": s.spec.RuntimeDir, "log": s.spec.LogDir,
 		"entry": paths.Entry.Dir, "socket": paths.Socket, "sockets": paths.Sockets, "proxy": paths.Proxy,
 		"leak": filepath.Join(s.Root, "bin", leakFile), "machine": thisMachine(), "linker": s.world.Linker, "native": s.world.native, "shell": s.world.Shell,
-		"unstable":  s.Setting == settingKernel || s.Setting == settingControl,
-		"control":   s.Setting == settingControl,
-		"budget":    int64(smallMemory),
-		"neighbour": map[string]any{"data": s.near.DataDir, "runtime": s.near.RuntimeDir, "log": s.near.LogDir, "app": s.near.AppDir, "socket": s.neighbour.Socket(), "pid": s.neighbour.PID()},
+		"unstable":    s.Setting == settingKernel || s.Setting == settingControl,
+		"importHosts": importHosts,
+		"signpost":    w.signpost,
+		"control":     s.Setting == settingControl,
+		"budget":      int64(smallMemory),
+		"cores":       smallCPU / 100.0,
+		"burst":       smallBurst,
+		"neighbour":   map[string]any{"data": s.near.DataDir, "runtime": s.near.RuntimeDir, "log": s.near.LogDir, "app": s.near.AppDir, "socket": s.neighbour.Socket(), "pid": s.neighbour.PID()},
 	}
 }
 

@@ -35,10 +35,11 @@ func addressOf(b []byte) uintptr { return uintptr(unsafe.Pointer(&b[0])) }
 type world struct {
 	root string
 	fixtures
-	native  []byte     // what is in Library: an app brings its own native code along
-	placing sync.Mutex // held by twin
-	twins   map[string]bool
-	closers []func()
+	signpost string     // a name that only who follows the link home/signpost learns
+	native   []byte     // what is in Library: an app brings its own native code along
+	placing  sync.Mutex // held by twin
+	twins    map[string]bool
+	closers  []func()
 }
 
 // fixtures are told to the app, so that no attempt fails for not knowing where to look. Keys are what the rows use.
@@ -123,6 +124,14 @@ func (w *world) makeFiles() error {
 		}
 	}
 	if err := os.Symlink(w.Secret, filepath.Join(w.Home, "link")); err != nil {
+		return err
+	}
+	w.signpost = randomName()
+	led := filepath.Join(w.Home, w.signpost)
+	if err := os.WriteFile(led, []byte(secretText("signpost")), 0o600); err != nil {
+		return err
+	}
+	if err := os.Symlink(led, filepath.Join(w.Home, "signpost")); err != nil {
 		return err
 	}
 	return unix.Setxattr(w.Secret, "user.paddock", []byte(secretText("attribute")), 0)

@@ -88,6 +88,45 @@ func dialled(p *Proxy) func() []string {
 	}
 }
 
+// hundreds are all addresses of a network, as a resolver may give them for one name.
+func hundreds(prefix string) (all []string) {
+	for i := range 256 {
+		all = append(all, fmt.Sprint(prefix, i))
+	}
+	return all
+}
+
+// senseless is a resolver that answers with what is no address, or with addresses and an error.
+type senseless struct {
+	addrs []netip.Addr
+	err   error
+}
+
+func (s senseless) LookupNetIP(context.Context, string, string) ([]netip.Addr, error) {
+	return s.addrs, s.err
+}
+
+// What a resolver says that makes no sense leads nowhere.
+func TestSenselessResolver(t *testing.T) {
+	for name, c := range map[string]struct {
+		resolver senseless
+		reason   string
+	}{
+		"no address at all":         {senseless{addrs: []netip.Addr{}}, ReasonResolve},
+		"addresses that are none":   {senseless{addrs: []netip.Addr{{}, {}}}, ReasonReserved},
+		"an address and an error":   {senseless{addrs: addrs("8.8.8.8"), err: &net.DNSError{Err: "server misbehaving"}}, ReasonResolve},
+		"an error of its own":       {senseless{err: errors.New("no")}, ReasonResolve},
+		"an error and what is none": {senseless{addrs: []netip.Addr{{}}, err: &net.DNSError{IsNotFound: true}}, ReasonResolve},
+	} {
+		f := start(t, Options{Policy: Policy{Allow: set(t, "net:*,lan")}, Resolver: c.resolver})
+		list := dialled(f.Proxy)
+		response, body := f.get(t, "https://a.example/")
+		if e := f.event(t); response.StatusCode < 400 || e.Reason != c.reason || len(list()) > 0 {
+			t.Errorf("%s: %d %q, %+v, dialled %v", name, response.StatusCode, body, e, list())
+		}
+	}
+}
+
 // A granted name is worth nothing when it leads where no app may go.
 func TestLyingResolver(t *testing.T) {
 	for _, c := range []struct {
@@ -107,6 +146,13 @@ func TestLyingResolver(t *testing.T) {
 		{"net:*", []string{"10.0.0.1", "8.8.8.8"}, ReasonConnect, []string{"8.8.8.8:443"}},
 		{"net:a.example,lan", []string{"10.77.0.1"}, ReasonConnect, []string{"10.77.0.1:443"}},
 		{"net:a.example", nil, ReasonResolve, nil},
+		{"net:*,lan", []string{"0.0.0.0", "::", "::ffff:0.0.0.0", "127.255.255.254"}, ReasonThisComputer, nil},
+		{"net:*,lan", []string{"224.0.0.1", "255.255.255.255", "ff02::1", "2001:db8::1"}, ReasonReserved, nil},
+		{"net:*", []string{"fe80::1%eth0", "100.64.0.1", "192.0.2.1"}, ReasonPrivate, nil},
+		{"net:*", []string{"8.8.8.8", "127.0.0.1", "::1", "10.0.0.1", "8.8.4.4"}, ReasonConnect, []string{"8.8.8.8:443", "8.8.4.4:443"}},
+		{"net:*,lan", []string{"64:ff9b::7f00:1"}, ReasonThisComputer, nil}, // loopback, by NAT64
+		{"net:*,lan", []string{"2002:7f00:1::"}, ReasonReserved, nil},       // and by 6to4
+		{"net:*", hundreds("8.8.8."), ReasonConnect, []string{"8.8.8.0:443", "8.8.8.1:443", "8.8.8.2:443", "8.8.8.3:443", "8.8.8.4:443", "8.8.8.5:443"}},
 	} {
 		resolver := &lying{}
 		if c.answers != nil {

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -193,6 +195,114 @@ func TestBrokenResponse(t *testing.T) {
 		}
 	}
 }
+
+// A site is a stranger: whatever it answers, the app gets a well-formed answer or none, in time, and the next request
+// works as if nothing had been.
+func TestHostileSite(t *testing.T) {
+	const ok = "HTTP/1.1 200 OK\r\n"
+	cases := map[string]struct {
+		send string
+		pass string // what the app may get of it; "" is an error of the proxy's
+	}{
+		"nothing":                 {"", ""},
+		"no HTTP":                 {"SSH-2.0-OpenSSH_9.2\r\n", ""},
+		"an old version":          {"HTTP/0.9 200 OK\r\n\r\nold", "old"},
+		"no number":               {"HTTP/1.1 abc OK\r\n\r\n", ""},
+		"a number out of range":   {"HTTP/1.1 99999 OK\r\n\r\n", ""},
+		"half a head":             {ok + "A: b", ""},
+		"an endless line":         {ok + "A: " + strings.Repeat("b", 1<<20), ""},
+		"endless lines":           {ok + strings.Repeat("A: b\r\n", 1<<17), ""},
+		"a line that is none":     {ok + "no colon\r\n\r\n", ""},
+		"a broken line":           {ok + "A: b\rInjected: c\r\nContent-Length: 1\r\n\r\nx", ""},
+		"two lengths":             {ok + "Content-Length: 1\r\nContent-Length: 2\r\n\r\nxy", ""},
+		"a negative length":       {ok + "Content-Length: -1\r\n\r\nx", ""},
+		"a length that is none":   {ok + "Content-Length: 0x1\r\n\r\nx", ""},
+		"both framings":           {ok + "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n", "x"},
+		"an unknown framing":      {ok + "Transfer-Encoding: gzip\r\n\r\nx", ""},
+		"more than it said":       {ok + "Content-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond", "x"},
+		"a chunk that is none":    {ok + "Transfer-Encoding: chunked\r\n\r\nzz\r\nx\r\n", broken},
+		"an endless chunk size":   {ok + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("0", 1<<16), broken},
+		"endless chunk notes":     {ok + "Transfer-Encoding: chunked\r\n\r\n1;" + strings.Repeat("a", 1<<16), broken},
+		"a switch nobody asked":   {"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nx", ""},
+		"a word ahead":            {"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + ok + "Content-Length: 1\r\n\r\nx", "x"},
+		"words ahead without end": {strings.Repeat("HTTP/1.1 102 Processing\r\n\r\n", 1<<15), ""},
+		"a hop's own fields":      {ok + "Connection: X-Secret\r\nX-Secret: a\r\nProxy-Authenticate: Basic\r\nPaddock-Refused: forged\r\nContent-Length: 1\r\n\r\nx", "x"},
+	}
+	var send atomic.Pointer[string]
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	defer l.Close()
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer c.Close()
+				c.SetDeadline(time.Now().Add(patience))
+				if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
+					io.WriteString(c, *send.Load()) // the proxy may have had enough
+				}
+			})
+		}
+	})
+	f := start(t, Options{
+		Policy: Policy{Allow: set(t, "net:site.example:80")}, Resolve: map[string]string{"site.example:80": l.Addr().String()},
+		Limits: Limits{ResponseTimeout: 20 * time.Second},
+	})
+	ask := func() (*http.Response, string, error) {
+		c := f.dial(t)
+		defer c.Close()
+		io.WriteString(c, "GET http://site.example/ HTTP/1.1\r\n\r\n")
+		response, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatalf("no answer at all: %v", err)
+		}
+		body, err := io.ReadAll(response.Body)
+		return response, string(body), err
+	}
+	good := ok + "Content-Length: 4\r\n\r\ngood"
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			send.Store(&c.send)
+			response, body, err := ask()
+			e := f.event(t)
+			switch c.pass {
+			case "":
+				if response.StatusCode < 500 || response.Header.Get(refusedHeader) == "" || e.Reason == "" || err != nil {
+					t.Errorf("%d %v %.200q, %v; %+v", response.StatusCode, response.Header, body, err, e)
+				}
+			case broken:
+				if err == nil {
+					t.Errorf("%d %.200q passes for whole", response.StatusCode, body)
+				}
+			default:
+				if response.StatusCode != http.StatusOK || body != c.pass || err != nil {
+					t.Errorf("%d %.200q, %v, want %q", response.StatusCode, body, err, c.pass)
+				}
+				for _, name := range []string{refusedHeader, "X-Secret", "Proxy-Authenticate", "Injected"} {
+					if response.Header.Get(name) != "" {
+						t.Errorf("the app is told %s: %s", name, response.Header.Get(name))
+					}
+				}
+			}
+			send.Store(&good)
+			if response, body, err := ask(); response.StatusCode != http.StatusOK || body != "good" || err != nil {
+				t.Errorf("after that: %d %.200q, %v", response.StatusCode, body, err)
+			}
+			f.event(t)
+		})
+	}
+}
+
+// broken stands for an answer that the app must not take for whole.
+const broken = "broken"
 
 // A redirect goes back to the app; where it leads is a request of its own.
 func TestRedirect(t *testing.T) {

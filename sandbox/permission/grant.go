@@ -36,6 +36,7 @@ const (
 	ByCLI     = "cli"
 	ByUpdate  = "update"
 	ByInstall = "install"
+	ByRestore = "restore"
 )
 
 // Decision is the answer itself. The zero value asks.

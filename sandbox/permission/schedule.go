@@ -169,30 +169,54 @@ func (s Schedule) Covers(o Schedule) bool {
 	return true
 }
 
-// Words says it to people, after “when no page is open,”.
-func (s Schedule) Words() string {
-	const everyDay, everyMonth, everyWeekday = 1<<32 - 2, 1<<13 - 2, 1<<7 - 1
+// Rhythm is what people are told of a schedule. Exactly one of At and Every says when.
+type Rhythm struct {
+	At      time.Duration  // since midnight, on each of Days; meaningful where Days are
+	Days    []time.Weekday // from Monday on; all seven is every day
+	Every   time.Duration  // where there are no Days
+	AtMost  bool           // it may come less often than Every
+	Working bool           // Days are Monday to Friday
+}
+
+// Rhythm returns the plainest true thing that can be said of a schedule.
+func (s Schedule) Rhythm() Rhythm {
+	const everyDay, everyMonth, everyWeekday, workingDays = 1<<32 - 2, 1<<13 - 2, 1<<7 - 1, 0b0111110
 	allDays := s.days == everyDay && s.months == everyMonth
 	every := s.Interval()
 	times := bits.OnesCount64(s.minutes) * bits.OnesCount64(s.hours)
-	clock := fmt.Sprintf("%02d:%02d", bits.TrailingZeros64(s.hours), bits.TrailingZeros64(s.minutes))
-	switch {
-	case allDays && s.weekdays == everyWeekday && times == 1:
-		return "every day at " + clock
-	case allDays && times == 1 && bits.OnesCount64(s.weekdays) <= 3:
-		var names []string
+	at := time.Duration(bits.TrailingZeros64(s.hours))*time.Hour + time.Duration(bits.TrailingZeros64(s.minutes))*time.Minute
+	if n := bits.OnesCount64(s.weekdays); allDays && times == 1 && (n <= 3 || s.weekdays == workingDays || s.weekdays == everyWeekday) {
+		r := Rhythm{At: at, Working: s.weekdays == workingDays}
 		for d := range 7 {
 			if day := (d + 1) % 7; has(s.weekdays, day) {
-				names = append(names, time.Weekday(day).String())
+				r.Days = append(r.Days, time.Weekday(day))
 			}
 		}
-		return "at " + clock + " on " + strings.Join(names, ", ")
-	case allDays && s.weekdays == 0b0111110 && times == 1:
-		return "at " + clock + " from Monday to Friday"
-	case times*int(every.Minutes()) == 24*60 && allDays && s.weekdays == everyWeekday: // evenly, all day
-		return "every " + spell(every)
+		return r
 	}
-	return "at most every " + spell(every)
+	evenly := times*int(every.Minutes()) == 24*60 && allDays && s.weekdays == everyWeekday // all day
+	return Rhythm{Every: every, AtMost: !evenly}
+}
+
+// Words says it to people in English, after “when no page is open,”.
+func (s Schedule) Words() string {
+	r := s.Rhythm()
+	clock := fmt.Sprintf("%02d:%02d", int(r.At.Hours()), int(r.At.Minutes())%60)
+	switch {
+	case len(r.Days) == 7:
+		return "every day at " + clock
+	case r.Working:
+		return "at " + clock + " from Monday to Friday"
+	case len(r.Days) > 0:
+		var names []string
+		for _, day := range r.Days {
+			names = append(names, day.String())
+		}
+		return "at " + clock + " on " + strings.Join(names, ", ")
+	case r.AtMost:
+		return "at most every " + spell(r.Every)
+	}
+	return "every " + spell(r.Every)
 }
 
 func spell(d time.Duration) string {

@@ -175,6 +175,8 @@ func (s *Server) methods() map[string]handler {
 		control.MethodStage:   stream(a.Stage),
 		control.MethodCommit:  call(a.Commit),
 		control.MethodDiscard: act(a.Discard),
+		control.MethodBackup:  stream(a.Backup),
+		control.MethodRestore: stream(a.Restore),
 
 		control.MethodList:        call(func(context.Context, control.Empty) ([]control.ListEntry, error) { return a.List() }),
 		control.MethodInfo:        call(a.Info),
