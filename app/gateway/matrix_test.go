@@ -4,15 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"paddock/app/e2e/browser"
 )
@@ -20,27 +17,6 @@ import (
 // The attack matrix: what a page, a site, another program's server and another app try in a real browser. Each
 // attempt has a control, the same in the same browser against the same app without a front door, which must
 // succeed, so that none is refused by accident.
-
-// landing is a place that counts what arrives at it, by name.
-type landing struct {
-	mu  sync.Mutex
-	hit map[string]int
-}
-
-func (l *landing) note(name string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.hit == nil {
-		l.hit = map[string]int{}
-	}
-	l.hit[name]++
-}
-
-func (l *landing) count(name string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.hit[name]
-}
 
 // scene is one browser with everything that the attempts need.
 type scene struct {
@@ -68,14 +44,6 @@ type doc struct {
 	header http.Header
 	status int
 	far    map[string]string // FAR by side
-}
-
-// serveHere runs a server on loopback that ends with the test.
-func serveHere(t *testing.T, h http.Handler) (port string) {
-	t.Helper()
-	s := httptest.NewServer(h)
-	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
-	return s.URL[strings.LastIndexByte(s.URL, ':')+1:]
 }
 
 func newScene(t *testing.T, kind browser.Kind) *scene {
@@ -224,8 +192,9 @@ func (s *scene) serveApp(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// reachTime bounds the wait for something that will arrive.
-const reachTime = patience / 4
+// reachTime bounds the wait for something that will arrive. Browsers prefetch when they have nothing else to do, which
+// on a busy machine takes a while.
+const reachTime = patience
 
 // enter opens an app in a new tab by a fresh link, and returns the document in which its code runs.
 func (s *scene) enter(t *testing.T, install string) *browser.Page {
@@ -246,59 +215,6 @@ func (s *scene) reenter(t *testing.T, tab *browser.Page, install string) *browse
 	p := tab.At(s.r.g.Origin(install) + "/")
 	p.Until("the app's own page is there", `location.pathname === "/" && document.querySelector("#p") !== null && document.readyState === "complete"`)
 	return p
-}
-
-// wait polls for something that happens outside the test.
-func wait(d time.Duration, ok func() bool) bool {
-	for until := time.Now().Add(d); time.Now().Before(until); time.Sleep(2 * time.Millisecond) {
-		if ok() {
-			return true
-		}
-	}
-	return ok()
-}
-
-// listenUDP notes under a name that anything was sent to a port.
-func (s *scene) listenUDP(t *testing.T, name string) (port int) {
-	t.Helper()
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	var done sync.WaitGroup
-	done.Go(func() {
-		b := make([]byte, 1500)
-		for {
-			if _, _, err := c.ReadFromUDP(b); err != nil {
-				return
-			}
-			s.arrived.note(name)
-		}
-	})
-	t.Cleanup(func() { _ = c.Close(); done.Wait() })
-	return c.LocalAddr().(*net.UDPAddr).Port
-}
-
-// listenTCP notes under a name that anybody connected to a port.
-func (s *scene) listenTCP(t *testing.T, name string) (port int) {
-	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var done sync.WaitGroup
-	done.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			s.arrived.note(name)
-			_ = c.Close()
-		}
-	})
-	t.Cleanup(func() { _ = l.Close(); done.Wait() })
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // askedFor is the name of a host that exists nowhere and that only one row can ask for.

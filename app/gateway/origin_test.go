@@ -177,7 +177,7 @@ func TestOwnAddressInBrowsers(t *testing.T) {
 			}
 			browser.Act[bool](notes, fmt.Sprintf("(setTimeout(() => location = %q), true)", s.outside+"/?left"))
 			tab.Until("the bar says that it wanted to leave", "document.querySelector('header').innerText.includes('wanted to leave for')")
-			if n := s.count("left"); n != 0 {
+			if n := s.arrived.count("left"); n != 0 {
 				t.Errorf("%d got out", n)
 			}
 		})

@@ -3,12 +3,9 @@ package gateway
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -24,38 +21,23 @@ type stage struct {
 	shell string // origin of the shell
 	app   string // origin of the app
 
-	outside string // origin of a server that is not Paddock
-	mu      sync.Mutex
-	arrived map[string]int // by what the request, packet or connection says it is
-}
-
-func (s *stage) note(what string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.arrived[what]++
-}
-
-func (s *stage) count(what string) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.arrived[what]
+	outside string  // origin of a server that is not Paddock
+	arrived landing // by what the request, packet or connection says it is
 }
 
 func newStage(t *testing.T, kind browser.Kind, change ...func(*App)) *stage {
 	t.Helper()
-	s := &stage{t: t, kind: kind, arrived: map[string]int{}}
-	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s.note(r.URL.RawQuery)
+	s := &stage{t: t, kind: kind}
+	s.outside = "http://" + evilSite + ":" + serveHere(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.arrived.note(r.URL.RawQuery)
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, "<!doctype html><title>Elsewhere</title>")
 	}))
-	t.Cleanup(func() { outside.CloseClientConnections(); outside.Close() })
-	s.outside = "http://evil.test" + outside.URL[strings.LastIndexByte(outside.URL, ':'):]
 	s.r = newRig(t, serveApp(t, http.HandlerFunc(s.serveApp)), change...)
 	s.app = "http://" + s.r.host
 	s.shell = "http://" + shellOf(s.r.host)
 	s.b = browser.Start(t, kind, browser.Options{
-		Names: []string{"evil.test"},
+		Names: []string{evilSite},
 		Args: map[browser.Kind][]string{browser.Chromium: {
 			"--allow-loopback-in-peer-connection", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
 		}}[kind],
@@ -97,7 +79,7 @@ func (s *stage) serveApp(w http.ResponseWriter, r *http.Request) {
 	case "/ws":
 		echo(s.t).ServeHTTP(w, r)
 	case "/file", "/pdf":
-		s.note(r.URL.Path[1:])
+		s.arrived.note(r.URL.Path[1:])
 		w.Header().Set("Content-Type", map[string]string{"/file": "application/octet-stream", "/pdf": "application/pdf"}[r.URL.Path])
 		_, _ = io.WriteString(w, "%PDF-1.4")
 	default:
@@ -263,7 +245,7 @@ func (s *stage) page(t *testing.T) {
 	app.Until("the click gives the keyboard", "document.activeElement.id === 'field' && document.hasFocus()")
 	app.Click("#save")
 	browser.Act[bool](app, "(setTimeout(() => location.href = '/pdf'), true)")
-	await(t, "both files are asked for", func() bool { return s.count("file") > 0 && s.count("pdf") > 0 })
+	await(t, "both files are asked for", func() bool { return s.arrived.count("file") > 0 && s.arrived.count("pdf") > 0 })
 	app.Until("the page stays", "document.title === 'Hello /'")
 	app.Click("#form button")
 	s.frame(tab, "/form").Until("the form arrives", "document.title === 'Posted by POST'")
@@ -313,37 +295,9 @@ func (s *stage) goal(t *testing.T, name, side string) string {
 	what := side + " " + name
 	switch name {
 	case "webrtc":
-		c, err := net.ListenPacket("udp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = c.Close() })
-		go func() {
-			for b := make([]byte, 1500); ; {
-				if _, _, err := c.ReadFrom(b); err != nil {
-					return
-				}
-				s.note(what)
-			}
-		}()
-		return "stun:" + c.LocalAddr().String()
+		return fmt.Sprintf("stun:127.0.0.1:%d", s.arrived.listenUDP(t, what))
 	case "preconnect":
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = l.Close() })
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				s.note(what)
-				_ = c.Close()
-			}
-		}()
-		return "http://" + l.Addr().String()
+		return fmt.Sprintf("http://127.0.0.1:%d", s.arrived.listenTCP(t, what))
 	}
 	return s.outside + "/?" + strings.ReplaceAll(what, " ", "-")
 }
@@ -351,12 +305,10 @@ func (s *stage) goal(t *testing.T, name, side string) string {
 // leave tries every way in the frame, and in a tab that has the same policy and no frame: the control.
 func (s *stage) leave(t *testing.T) {
 	tabPolicy := strings.Replace(newPolicy(grants(t), s.r.host).csp, "frame-ancestors "+s.shell, "frame-ancestors 'none'", 1)
-	control := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	bare := "http://bare.localhost:" + serveHere(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", tabPolicy)
 		s.serveApp(w, r)
 	}))
-	t.Cleanup(func() { control.CloseClientConnections(); control.Close() })
-	bare := "http://bare.localhost" + control.URL[strings.LastIndexByte(control.URL, ':'):]
 	key := func(name, side string) string {
 		if name == "webrtc" || name == "preconnect" {
 			return side + " " + name
@@ -375,7 +327,7 @@ func (s *stage) leave(t *testing.T) {
 				t.Fatal(err)
 			}
 			try(inTab, way, "tab")
-			await(t, s.name(way)+" succeeds without the frame", func() bool { return s.count(key(way.name, "tab")) > 0 })
+			await(t, s.name(way)+" succeeds without the frame", func() bool { return s.arrived.count(key(way.name, "tab")) > 0 })
 		}
 		if way.barred {
 			tab.Until(way.name+": the bar says so", "document.querySelector('header').innerText.includes('wanted to leave for')")
@@ -389,7 +341,7 @@ func (s *stage) leave(t *testing.T) {
 			}
 		}
 		if way.open[s.kind] != "" {
-			await(t, s.name(way)+" succeeds in the frame", func() bool { return s.count(key(way.name, "frame")) > 0 })
+			await(t, s.name(way)+" succeeds in the frame", func() bool { return s.arrived.count(key(way.name, "frame")) > 0 })
 		}
 	}
 	// Anything that was only slow has arrived before this.
@@ -398,7 +350,7 @@ func (s *stage) leave(t *testing.T) {
 	}
 	t.Logf("%-24s %-10s in the frame  in a tab", "way out", "")
 	for _, way := range ways {
-		frame, tab := s.count(key(way.name, "frame")), s.count(key(way.name, "tab"))
+		frame, tab := s.arrived.count(key(way.name, "frame")), s.arrived.count(key(way.name, "tab"))
 		t.Logf("%-24s %-10s %-13d %d %s%s", way.name, s.kind, frame, tab, way.open[s.kind], way.none[s.kind])
 		if way.open[s.kind] == "" && frame > 0 {
 			t.Errorf("%s: %d got out", way.name, frame)
@@ -457,7 +409,7 @@ func (s *stage) address(t *testing.T) {
 		t.Log(err)
 	}
 	s.frame(tab, "/")
-	if n := s.count("elsewhere"); n != 0 {
+	if n := s.arrived.count("elsewhere"); n != 0 {
 		t.Error("the address led the frame elsewhere")
 	}
 }

@@ -38,6 +38,7 @@ type place struct {
 	flying   step               // the navigation that has begun last, until it ends
 	want     string             // where our last command goes
 	first    string             // where the first navigation after it goes: another place when the page was leaving
+	other    bool               // a navigation after it goes to another place
 	there    bool               // a document of the address that was wanted has come
 }
 
@@ -95,6 +96,7 @@ func (f *firefox) moved(method string, params json.RawMessage) {
 		if at.first == "" {
 			at.first = p.URL
 		}
+		at.other = at.other || !sameURL(p.URL, at.want)
 	case "browsingContext.navigationFailed":
 		if at := f.at(p.Context); at.flying.navigation == p.Navigation {
 			at.flying = step{}
@@ -164,7 +166,7 @@ func (f *firefox) goTo(ctx context.Context, id, url string) error {
 	f.settle(ctx, id)
 	f.mu.Lock()
 	at := f.at(id)
-	at.want, at.first, at.there, at.flying = url, at.flying.url, false, step{}
+	at.want, at.first, at.other, at.there, at.flying = url, at.flying.url, false, false, step{}
 	f.mu.Unlock()
 	// rival: when ours began, the page was leaving by itself. What begins later is the doing of the page that was asked
 	// for. flying: ours has begun and not ended.
@@ -207,6 +209,12 @@ func (f *firefox) goTo(ctx context.Context, id, url string) error {
 				continue
 			}
 			if err != nil {
+				f.mu.Lock()
+				other := f.at(id).other
+				f.mu.Unlock()
+				if other {
+					return fmt.Errorf("%w: %w", errOvertaken, err)
+				}
 				return err
 			}
 			arrived = true // where the server or a fragment led
@@ -215,6 +223,7 @@ func (f *firefox) goTo(ctx context.Context, id, url string) error {
 	if err := f.untilComplete(ctx, id, strings.HasPrefix(url, "about:")); err != nil {
 		return err
 	}
+	f.settle(ctx, id)
 	if _, rival, _, _ := look(); rival {
 		return errOvertaken // it may still become the document, though Firefox says that it was interrupted
 	}
@@ -246,7 +255,8 @@ func (f *firefox) settle(ctx context.Context, id string) {
 func (f *firefox) untilComplete(ctx context.Context, id string, blank bool) error {
 	for {
 		once, done := context.WithTimeout(ctx, oneTry)
-		state, err := f.eval(once, id, "document.readyState + ' ' + location.href", false)
+		// In a task of its own, after those in which a page leaves again as soon as it is there.
+		state, err := f.eval(once, id, ownTask+".then(() => document.readyState + ' ' + location.href)", false)
 		done()
 		if strings.HasPrefix(state, "complete ") && (blank || !strings.HasPrefix(state, "complete about:")) {
 			return nil

@@ -14,6 +14,9 @@ import (
 // oneTry bounds one look at a page that changes: a document that goes while it is asked may never answer.
 const oneTry = patience / 20
 
+// ownTask is a promise that comes true in a task of its own.
+const ownTask = `new Promise((ok) => { const c = new MessageChannel(); c.port1.onmessage = ok; c.port2.postMessage(0) })`
+
 // Page is a tab, or a frame in one. Its methods fail the test that opened it when the browser does not answer.
 type Page struct {
 	b  *Browser
@@ -91,7 +94,7 @@ type outcome struct {
 // browsers lift some of a page's restrictions (eval under a policy that refuses it). Not by a timer, which a tab in
 // the background gets once a second.
 func (p *Page) run(ctx context.Context, expression string, activated bool) (outcome, error) {
-	const wrapped = `(async () => { await new Promise((ok) => { const c = new MessageChannel(); c.port1.onmessage = ok; c.port2.postMessage(0) }); try { return JSON.stringify({value: await (%s)}) } catch (e) { return JSON.stringify({thrown: String(e)}) } })()`
+	const wrapped = `(async () => { await ` + ownTask + `; try { return JSON.stringify({value: await (%s)}) } catch (e) { return JSON.stringify({thrown: String(e)}) } })()`
 	text, err := p.b.driver.eval(ctx, p.id, fmt.Sprintf(wrapped, expression), activated)
 	if err != nil {
 		return outcome{}, err
