@@ -25,8 +25,12 @@ const (
 // hostPath is where the entry module talks to the host: GET waits for questions, POST brings an answer.
 const hostPath = "/.paddock/host"
 
-// openChannel keeps one request waiting at the entry module, through which the app asks. The app loads meanwhile, and
-// what it asks before waits there. That the channel breaks is the app's loss only.
+// channelAfter is how long an app that has begun to listen is left to load and to give its first answers before the
+// channel comes: one more request meanwhile takes a millisecond of each start.
+const channelAfter = 50 * time.Millisecond
+
+// openChannel keeps one request waiting at the entry module, through which the app asks. What it asks before waits
+// there. That the channel breaks is the app's loss only.
 func (in *Instance) openChannel() {
 	if in.sup.options.OnMessage == nil {
 		return
@@ -38,6 +42,13 @@ func (in *Instance) openChannel() {
 	}
 	in.helper.Go(func() {
 		if in.untilListening(in.ctx) != nil {
+			return
+		}
+		later := time.NewTimer(channelAfter)
+		defer later.Stop()
+		select {
+		case <-later.C:
+		case <-in.ctx.Done():
 			return
 		}
 		conn, err := retry(in.ctx, func() (net.Conn, error) { return dialUnix(in.ctx, in.paths.Socket) })

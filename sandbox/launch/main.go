@@ -32,9 +32,9 @@ func main() {
 func launch() error {
 	input := os.NewFile(wall.PlanFD, "plan")
 	status := os.NewFile(wall.StatusFD, "status")
-	left := errors.New("the agent asked for no view")
+	apart := wall.Stay(errors.New("the agent asked for no view"))
 	if len(os.Args) > 1 { // it was started apart, and is told from where
-		left = wall.Leave(os.Args[1])
+		apart = wall.Leave(os.Args[1])
 	}
 	wall.Rehearse() // the agent starts this program ahead of the app that it will become
 	text, err := io.ReadAll(io.LimitReader(input, wall.MaxPlanBytes+1))
@@ -48,5 +48,5 @@ func launch() error {
 	if err := json.Unmarshal(text, &plan); err != nil {
 		return fmt.Errorf("understand the plan: %w", err)
 	}
-	return wall.Apply(plan, status, left)
+	return wall.Apply(plan, status, apart)
 }

@@ -14,9 +14,9 @@ import (
 // Apply confines the calling process as p says, writes one Applied line to status, and becomes p.Exec. It returns only
 // on failure. When p has a socket to connect to, status must be a Unix socket: the filter's listener goes through it
 // first, and whoever reads it must answer with a Redirect before Apply goes on. It must run on the main goroutine, locked to its thread since the program's init: the walls are put
-// around that thread, which is the one that survives execve. left is what came of Leave: a view needs nil.
-func Apply(p Plan, status *os.File, left error) error {
-	done, err := confine(p, status, left)
+// around that thread, which is the one that survives execve. apart is what came of Leave.
+func Apply(p Plan, status *os.File, apart Apart) error {
+	done, err := confine(p, status, apart)
 	if err != nil {
 		done.Error = err.Error()
 		report(status, done)
@@ -31,7 +31,7 @@ func report(status *os.File, done Applied) {
 	}
 }
 
-func confine(p Plan, status *os.File, left error) (done Applied, err error) {
+func confine(p Plan, status *os.File, apart Apart) (done Applied, err error) {
 	if err := p.Check(); err != nil {
 		return done, fmt.Errorf("plan: %w", err)
 	}
@@ -47,7 +47,12 @@ func confine(p Plan, status *os.File, left error) (done Applied, err error) {
 	if err := closeOnExec(); err != nil {
 		return done, err
 	}
-	places, err := settle(p, &done, left)
+	target, err := pinExec(p.Exec)
+	if err != nil {
+		return done, err
+	}
+	calls := assembleCalls(p, target, apart)
+	places, err := settle(p, &done, apart)
 	if err != nil {
 		return done, err
 	}
@@ -61,19 +66,9 @@ func confine(p Plan, status *os.File, left error) (done Applied, err error) {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return done, fmt.Errorf("no_new_privs: %w", err)
 	}
-	target, err := pinExec(p.Exec)
+	filters, err := calls(done.View)
 	if err != nil {
-		return done, err
-	}
-	var calls *callWall
-	if p.Seccomp != nil {
-		calls, err = prepareCalls(*p.Seccomp, pin{
-			path: uint64(target.path), argv: uint64(target.argv), envp: uint64(target.envp), pid: uint32(os.Getpid()),
-			view: done.View,
-		})
-		if err != nil {
-			done.SeccompWhy = err.Error()
-		}
+		done.SeccompWhy = err.Error()
 	}
 	if p.Landlock != nil {
 		if LandlockABI() == 0 {
@@ -82,8 +77,8 @@ func confine(p Plan, status *os.File, left error) (done Applied, err error) {
 			return done, fmt.Errorf("file wall: %w", err)
 		}
 	}
-	if calls != nil {
-		if err := calls.putUp(&done, status); err != nil {
+	if filters != nil {
+		if err := filters.putUp(&done, status); err != nil {
 			return done, err
 		}
 	}
@@ -94,9 +89,38 @@ func confine(p Plan, status *os.File, left error) (done Applied, err error) {
 	return done, fmt.Errorf("become %s: %w", p.Exec.Path, target.call())
 }
 
+// assembleCalls begins to assemble the system call wall on another thread, which takes as long as a third of the view does.
+// What it returns waits for that and gives the wall, or nil where the plan has none; view says whether there is a view.
+func assembleCalls(p Plan, target pinned, apart Apart) func(view bool) (*callWall, error) {
+	if p.Seccomp == nil {
+		return func(bool) (*callWall, error) { return nil, nil }
+	}
+	prepare := func(view bool) (*callWall, error) {
+		return prepareCalls(*p.Seccomp, pin{
+			path: uint64(target.path), argv: uint64(target.argv), envp: uint64(target.envp), pid: uint32(os.Getpid()),
+			view: view,
+		})
+	}
+	expected := p.View != nil && p.View.Why == "" && apart.why == nil
+	var wall *callWall
+	var err error
+	ready := make(chan struct{})
+	go func() {
+		defer close(ready)
+		wall, err = prepare(expected)
+	}()
+	return func(view bool) (*callWall, error) {
+		<-ready
+		if view != expected {
+			return prepare(view)
+		}
+		return wall, err
+	}
+}
+
 // settle finds what the plan's rules name and, where it can, makes them all that there is. The places are for Landlock.
 // Without a view the app still has the walls that it had before there were views: the report says what is missing.
-func settle(p Plan, done *Applied, left error) (places []place, err error) {
+func settle(p Plan, done *Applied, apart Apart) (places []place, err error) {
 	if p.Landlock == nil {
 		return nil, nil
 	}
@@ -105,8 +129,8 @@ func settle(p Plan, done *Applied, left error) (places []place, err error) {
 		done.ViewWhy = "it was not asked for"
 	case p.View.Why != "":
 		done.ViewWhy = explainView(errors.New(p.View.Why))
-	case left != nil:
-		done.ViewWhy = explainView(left)
+	case apart.why != nil:
+		done.ViewWhy = explainView(apart.why)
 	default:
 		if err := rename(p.View.Hostname); err != nil {
 			done.ViewWhy = explainView(err)
@@ -119,7 +143,7 @@ func settle(p Plan, done *Applied, left error) (places []place, err error) {
 	if places, err = openPlaces(p.Landlock.Rules, links); err != nil {
 		return nil, err
 	}
-	done.View, err = makeView(places, links.links)
+	done.View, err = makeView(apart.root, places, links.links)
 	switch {
 	case err != nil && done.View:
 		return nil, fmt.Errorf("a view of its own: %w", err)

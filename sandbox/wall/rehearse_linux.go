@@ -2,7 +2,6 @@ package wall
 
 import (
 	"encoding/json"
-	"os"
 )
 
 // Rehearse does once, to no effect, what Apply will do with memory only: reading a plan and assembling the filter. A
@@ -17,8 +16,8 @@ func Rehearse() {
 	if err != nil || json.Unmarshal(text, &p) != nil || p.Check() != nil {
 		return
 	}
-	for range 2 { // with and without a redirect
-		_, _ = prepareCalls(*p.Seccomp, pin{pid: uint32(os.Getpid())})
+	for range 2 { // the second time on a thread that is there already
+		_, _ = assembleCalls(p, pinned{}, Apart{})(false)
 	}
 	_, _ = json.Marshal(Applied{})
 	_ = LandlockABI()

@@ -30,25 +30,42 @@ func namespace(pid, kind string) (uint64, error) {
 	return st.Ino, nil
 }
 
+// Apart is what came of Leave.
+type Apart struct {
+	root int   // an empty file system, mounted nowhere yet, when why is nil
+	why  error // why there can be no view
+}
+
 // Leave gives the calling thread namespaces of its own for files, network and names, in which Apply can make a view.
 // outside is the agent's user namespace: the process must have been started in another one, or it would mount over the
-// agent's files. It takes a third of a millisecond, before the plan is known. IPC is refused by seccomp and needs none.
-func Leave(outside string) error {
+// agent's files. It takes half a millisecond, before the plan is known. IPC is refused by seccomp and needs none.
+func Leave(outside string) Apart {
+	root, err := leave(outside)
+	return Apart{root: root, why: err}
+}
+
+// Stay is for a process that does not leave, and says why.
+func Stay(why error) Apart { return Apart{root: -1, why: why} }
+
+func leave(outside string) (root int, err error) {
 	own, err := UserNamespace("self")
 	switch {
 	case err != nil:
-		return err
+		return -1, err
 	case outside == "" || own == outside:
-		return errors.New("the launcher was not started in a user namespace of its own")
+		return -1, errors.New("the launcher was not started in a user namespace of its own")
 	}
 	if err := unix.Unshare(unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWUTS); err != nil {
-		return fmt.Errorf("the kernel gives no namespaces for files, network and names: %w", err)
+		return -1, fmt.Errorf("the kernel gives no namespaces for files, network and names: %w", err)
 	}
 	// Mounts of another owner's namespace come as slaves of theirs; from here on nothing arrives from there either.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("keep mounts to itself: %w", err)
+		return -1, fmt.Errorf("keep mounts to itself: %w", err)
 	}
-	return nil
+	if root, err = emptyFileSystem(); err != nil {
+		return -1, fmt.Errorf("make an empty file system: %w", err)
+	}
+	return root, nil
 }
 
 // rename gives the machine another name in the thread's own namespace.
@@ -115,14 +132,10 @@ func newResolver() *resolver {
 	}}
 }
 
-// makeView puts the calling thread before a file system that holds the places and the links to them, and nothing else.
-// Leave must have come before. Until the view is complete an error leaves the files as they were.
-func makeView(places []place, links map[string]string) (complete bool, err error) {
+// makeView puts the calling thread before a file system, the empty one that Leave made, that holds the places and the
+// links to them, and nothing else. Until the view is complete an error leaves the files as they were.
+func makeView(root int, places []place, links map[string]string) (complete bool, err error) {
 	mounts := arrange(places)
-	root, err := emptyFileSystem()
-	if err != nil {
-		return false, fmt.Errorf("make an empty file system: %w", err)
-	}
 	defer func() { _ = unix.Close(root) }()
 	// It covers the root without being it yet: what is looked up by path still leads to the old one, and so do the
 	// places, which are open.
