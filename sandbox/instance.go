@@ -37,6 +37,7 @@ type Instance struct {
 
 	startedAt time.Time
 	listening chan struct{} // closed when the entry module has said that it listens, or will not
+	told      chan string   // the kind of the app's server, when the entry module says so itself; room for one
 	ready     chan struct{} // closed when the app answers
 	took      time.Duration
 	phases    Phases

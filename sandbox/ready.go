@@ -23,6 +23,48 @@ var (
 // any code of the app runs. It is no proof of anything and needs to be none: without it the host asks all the same.
 const listeningWord = "\x00listening\n"
 
+// readyWord begins the line that the entry module writes when the app has a server; the kind of server and the end of the
+// line follow. The app runs by then and can write the same, or keep it from being written. The first only harms it, as
+// its requests wait in the entry module all the same; for the second there is readyAsk.
+const readyWord = "\x00ready "
+
+// readyAsk is how long the word is waited for before the entry module is asked, which costs a request of its own.
+const readyAsk = 50 * time.Millisecond
+
+// maxKind bounds what follows readyWord.
+const maxKind = 16
+
+// wordReader passes output on without the first readyWord in it, and tells the kind that came with it. A word that a
+// read cuts in two is not found.
+type wordReader struct {
+	from io.Reader
+	tell func(kind string) // nil once it was called
+}
+
+func (w *wordReader) Read(p []byte) (int, error) {
+	for {
+		n, err := w.from.Read(p)
+		if w.tell != nil {
+			n = w.find(p[:n])
+		}
+		if n > 0 || err != nil {
+			return n, err
+		}
+	}
+}
+
+// find takes the word out of text and returns the length of what is left.
+func (w *wordReader) find(text []byte) int {
+	before, after, found := bytes.Cut(text, []byte(readyWord))
+	end := bytes.IndexByte(after, '\n')
+	if !found || end < 0 || end > maxKind {
+		return len(text)
+	}
+	w.tell(string(after[:end]))
+	w.tell = nil
+	return len(before) + copy(text[len(before):], after[end+1:])
+}
+
 // Phases are moments of a start, counted from when the process was forked.
 type Phases struct {
 	Prepare   time.Duration // what came before the fork: checks, folders, sockets, log
@@ -39,6 +81,7 @@ func (in *Instance) afterWord(from io.Reader) io.Reader {
 	n, err := io.ReadFull(from, heard)
 	in.phases.Listening = time.Since(in.startedAt)
 	close(in.listening)
+	from = &wordReader{from, func(kind string) { in.told <- kind }}
 	if err == nil && string(heard) == listeningWord {
 		return from
 	}
@@ -56,7 +99,7 @@ func (in *Instance) untilListening(ctx context.Context) error {
 }
 
 // awaitReady returns when the entry module says that the app has a server, and the health check passes where there is
-// one. Once the entry module listens, one request waits inside it.
+// one. What does not say so soon is asked: one request then waits inside it.
 func (in *Instance) awaitReady(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -73,13 +116,7 @@ func (in *Instance) askReady(ctx context.Context) error {
 	if err := in.untilListening(ctx); err != nil {
 		return errNoAnswer
 	}
-	kind, err := retry(ctx, func() (string, error) {
-		status, text, err := in.get(ctx, in.paths.Socket, "/.paddock/ready")
-		if err == nil && status != http.StatusOK {
-			err = fmt.Errorf("status %d", status)
-		}
-		return text, err
-	})
+	kind, err := in.kindOfServer(ctx)
 	if err != nil {
 		return errNoAnswer
 	}
@@ -100,6 +137,26 @@ func (in *Instance) askReady(ctx context.Context) error {
 		return errNotHealthy
 	}
 	return nil
+}
+
+// kindOfServer waits until the app has a server.
+func (in *Instance) kindOfServer(ctx context.Context) (string, error) {
+	soon := time.NewTimer(readyAsk)
+	defer soon.Stop()
+	select {
+	case kind := <-in.told:
+		return kind, nil
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case <-soon.C:
+	}
+	return retry(ctx, func() (string, error) {
+		status, text, err := in.get(ctx, in.paths.Socket, "/.paddock/ready")
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("status %d", status)
+		}
+		return text, err
+	})
 }
 
 // retry calls fn until it succeeds or ctx ends, first every millisecond, later every 20.

@@ -245,7 +245,7 @@ func (s *Supervisor) prepare(spec Spec, baseData int64) (_ *Instance, err error)
 
 	in := &Instance{
 		sup: s, spec: spec, paths: paths, socket: paths.Socket, scopeWhy: "it was not asked for yet",
-		listening: make(chan struct{}), ready: make(chan struct{}), done: make(chan struct{}),
+		listening: make(chan struct{}), told: make(chan string, 1), ready: make(chan struct{}), done: make(chan struct{}),
 	}
 	in.ctx, in.cancel = context.WithCancel(context.Background())
 	undo = append(undo, in.cancel)

@@ -37,6 +37,8 @@ const { AddrInUse, NotSupported } = Deno.errors;
 const { querySync, revokeSync } = Deno.permissions;
 const permissions = Deno.permissions;
 const exit = Deno.exit;
+const stdout = Deno.stdout;
+const write = uncurry(stdout.writeSync);
 const logError = console.error;
 
 // ---- the app's one server, whatever kind it is ----
@@ -59,6 +61,11 @@ function claim(as, handler) {
   kind = as;
   handle = handler;
   opened();
+  try {
+    write(stdout, encode(encoder, `\0ready ${as}\n`));
+  } catch {
+    // The app has closed its output: the host asks.
+  }
 }
 
 // A request on a Unix socket has a URL that begins with http+unix:, which has no origin and in which no app can
@@ -206,7 +213,7 @@ holds[0] = Deno.serve({
 }, serveRequest);
 
 // The host waits for this word: no app has run yet that could say it, and nothing needs to be tried again and again.
-Deno.stdout.writeSync(encode(encoder, "\0listening\n"));
+write(stdout, encode(encoder, "\0listening\n"));
 
 if (config.nodeSocket !== "") await listenForNode();
 
