@@ -23,7 +23,7 @@ PURE := CGO_ENABLED=0
 CGO := CGO_ENABLED=1
 
 # Packages that start goroutines or timers; arch_test.go says when one is missing. The one that takes longest is first.
-RACE_PKGS = ./sandbox ./app ./app/bundle ./app/cli ./app/control ./app/control/server ./app/e2e/browser ./app/gateway ./app/gateway/loadtest ./sandbox/egress ./store
+RACE_PKGS = ./sandbox ./app ./app/bundle ./app/cli ./app/control ./app/control/server ./app/e2e/browser ./app/gateway ./app/gateway/loadtest ./sandbox/egress ./sandbox/wall ./store
 # Of these, tests that run without the detector, which would find nothing more in them: one long computation (scrypt at
 # minisign's own price, in test-logic), and browsers that need both processors for themselves (in test-chromium and test-firefox).
 NOT_UNDER_RACE = ^(TestEncryptedKey|TestMatrix|TestShell)$$
