@@ -153,12 +153,13 @@ const aids = `
 `
 
 // begin starts an attempt in a page and returns before it has ended. What the policy says is kept in the page. An attempt
-// that takes the page elsewhere may be quicker than the answer that it began.
+// that takes the page elsewhere may be quicker than the answer that it began. A page that the attempt before sent
+// elsewhere may just be loading once more.
 func (s *scene) begin(p *browser.Page, e escape, side, far string) {
 	began := p.Try(fmt.Sprintf(`((URL, FAR) => { %s
 		window.told = [];
 		if (!window.listening) { window.listening = true; document.addEventListener("securitypolicyviolation", (e) => window.told.push(e.effectiveDirective + " " + e.blockedURI)) }
-		(async () => { await 0; try { await (%s) } catch (e) { window.told.push("threw " + e) } })();
+		(async () => { await 0; if (document.readyState !== "complete") await new Promise((go) => addEventListener("load", go)); try { await (%s) } catch (e) { window.told.push("threw " + e) } })();
 		return true })(%q, %q)`, aids, e.script, s.url(e.name, side), far))
 	if began != "true" && !(e.leaves && strings.HasPrefix(began, "gone: ")) {
 		s.t.Errorf("%s, %s: not begun: %s", e.name, side, began)
