@@ -125,8 +125,8 @@ func (a *App) backupLocked(ctx context.Context, app *installed, file string, on 
 	}
 	meter := newMeter(a.now)
 	report, err := backup.Write(ctx, target, source, func(done, total int64) {
-		out := control.Progress{Source: file, Step: control.StepCopy, Bytes: done, Total: total, BytesPerS: meter.rate(control.StepCopy, done)}
-		if !meter.due() && done != total {
+		out, due := meter.progress(file, control.StepCopy, done, total)
+		if !due {
 			return
 		}
 		if err := on(out); err != nil {
@@ -179,7 +179,7 @@ func checkKept(key string, code uint32, name, id, file string) error {
 
 // keyError explains why this machine's key cannot be used.
 func keyError(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if noRoom(err) {
 		return err
 	}
 	return control.NewError(control.ExitFailed, "backup_key", sentence(err), "Give it back to you alone (mode 0600), or move it away: a new one is then made, and the answers in earlier backups are asked anew.", nil)
@@ -198,7 +198,7 @@ func backupError(ctx context.Context, file string, err error) error {
 		return control.NewError(control.ExitFailed, "cancelled", "The backup was cancelled.", "No file was written.", nil)
 	case errors.Is(err, fs.ErrExist):
 		return control.NewError(control.ExitFailed, "file_exists", fmt.Sprintf("There is a file called %s already.", file), "Name another one: a backup never replaces a file, not even an older backup.", nil)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case noRoom(err):
 		return control.NewError(control.ExitFailed, "disk_full", fmt.Sprintf("There is not enough room for the backup in %s.", filepath.Dir(file)), "Free some space, or name a file on another disk. No file was written.", nil)
 	case errors.As(err, &refused):
 		return control.NewError(control.ExitFailed, refused.Rule, sentence(err), "No file was written.", map[string]string{"entry": refused.Entry})

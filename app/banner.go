@@ -16,15 +16,8 @@ const slowStart = 1500 * time.Millisecond
 // drawn by the host outside the app's page, and can do no more than restart the app or bring up a window
 // (security.md, rule 1).
 func (a *App) banners() {
-	wake := make(chan struct{}, 1)
-	a.mu.Lock()
-	a.watchers[wake] = true
-	a.mu.Unlock()
-	defer func() {
-		a.mu.Lock()
-		delete(a.watchers, wake)
-		a.mu.Unlock()
-	}()
+	wake, leave := a.subscribe()
+	defer leave()
 	shown := map[string]*gateway.Banner{}
 	for {
 		select {

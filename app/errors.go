@@ -49,6 +49,9 @@ func requiredError(app *installed, missing []permission.Request) error {
 		map[string]any{"rows": rows})
 }
 
+// noRoom says that err comes from a disk without space.
+func noRoom(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
+
 // installError explains why a bundle could not be had or is not accepted.
 func installError(source string, err error) error {
 	var refused *bundle.RefusedError
@@ -60,7 +63,7 @@ func installError(source string, err error) error {
 		return known
 	case errors.Is(err, context.Canceled):
 		return control.NewError(control.ExitFailed, "cancelled", "The download was cancelled.", "Nothing was installed.", nil)
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case noRoom(err):
 		return control.NewError(control.ExitFailed, "disk_full", "There is not enough room on the disk for this bundle.", "Free some space and try again. Nothing was installed.", nil)
 	case errors.Is(err, fs.ErrNotExist) && !errors.As(err, &refused) && !errors.As(err, &download):
 		return control.NewError(control.ExitFailed, "no_file", fmt.Sprintf("There is no file or folder called %s.", source), "Check the name. Nothing was installed.", nil)

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"paddock/sandbox"
@@ -74,9 +73,6 @@ func (h *history) tryStale() error {
 	}
 	return err
 }
-
-// noRoom says that err comes from a disk without space.
-func noRoom(err error) bool { return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) }
 
 // note writes how a launch stands: that it began, or how it ended.
 func (h *history) note(one lateRun) {

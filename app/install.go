@@ -56,10 +56,11 @@ func (a *App) Stage(ctx context.Context, in control.Stage, on func(control.Progr
 	staged, err := bundle.Open(ctx, in.Source, bundle.Options{
 		Dev: in.Dev, Staging: a.stagingDir(), Paddock: a.opts.Product.Version,
 		Progress: func(p bundle.Progress) {
-			out := control.Progress{Source: in.Source, Step: p.Step, Bytes: p.Bytes, Total: p.Total, RedirectTo: p.Redirect, BytesPerS: meter.rate(p.Step, p.Bytes)}
-			if !meter.due() && p.Bytes != p.Total {
+			out, due := meter.progress(in.Source, p.Step, p.Bytes, p.Total)
+			if !due {
 				return
 			}
+			out.RedirectTo = p.Redirect
 			a.setDownload(key, &out)
 			if err := on(out); err != nil {
 				cancel(err) // the client is gone

@@ -1,6 +1,10 @@
 package app
 
-import "time"
+import (
+	"time"
+
+	"paddock/app/control"
+)
 
 // meter turns byte counts into a rate over the last seconds and limits how often progress is sent.
 type meter struct {
@@ -34,6 +38,12 @@ func (m *meter) rate(step string, bytes int64) float64 {
 		return 0
 	}
 	return float64(bytes-m.marks[0].bytes) / d
+}
+
+// progress is what to tell of a step, and whether it is time to: often enough, and always at its end.
+func (m *meter) progress(source, step string, bytes, total int64) (p control.Progress, due bool) {
+	p = control.Progress{Source: source, Step: step, Bytes: bytes, Total: total, BytesPerS: m.rate(step, bytes)}
+	return p, m.due() || bytes == total
 }
 
 // due reports whether a tenth of a second has passed since the last progress of this step.

@@ -124,8 +124,7 @@ func (a *App) readBackup(ctx context.Context, file, work string, on func(control
 	defer f.Close()
 	meter := newMeter(a.now)
 	r, err := backup.Open(ctx, f, backup.Options{Key: key, Size: st.Size(), Progress: func(done, total int64) {
-		p := control.Progress{Source: file, Step: control.StepRestore, Bytes: done, Total: total, BytesPerS: meter.rate(control.StepRestore, done)}
-		if meter.due() || done == total {
+		if p, due := meter.progress(file, control.StepRestore, done, total); due {
 			on(p)
 		}
 	}})
@@ -231,7 +230,7 @@ func restoreError(ctx context.Context, file string, err error) error {
 		return known
 	case errors.As(err, &refused):
 		return control.NewError(control.ExitRefused, refused.Rule, sentence(err), hintOr(refused.Hint, "Nothing was changed. Use another copy of the backup."), map[string]string{"entry": refused.Entry})
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case noRoom(err):
 		return control.NewError(control.ExitFailed, "disk_full", "There is not enough room on the disk to restore this backup.", "Free some space and try again. Nothing was changed.", nil)
 	case errors.Is(err, fs.ErrNotExist):
 		return control.NewError(control.ExitFailed, "no_file", fmt.Sprintf("There is no file called %s.", file), "Check the name. Nothing was changed.", nil)

@@ -26,18 +26,24 @@ func (a *App) changedLocked() {
 	}
 }
 
+// subscribe returns a channel that holds something after each change, until leave is called.
+func (a *App) subscribe() (wake <-chan struct{}, leave func()) {
+	w := make(chan struct{}, 1)
+	a.mu.Lock()
+	a.watchers[w] = true
+	a.mu.Unlock()
+	return w, func() {
+		a.mu.Lock()
+		delete(a.watchers, w)
+		a.mu.Unlock()
+	}
+}
+
 // Watch calls on at once and after each change, the latest state only; while an app runs, once a second
 // too, for its usage. It returns when ctx or the agent ends, or on fails.
 func (a *App) Watch(ctx context.Context, on func(control.State) error) error {
-	wake := make(chan struct{}, 1)
-	a.mu.Lock()
-	a.watchers[wake] = true
-	a.mu.Unlock()
-	defer func() {
-		a.mu.Lock()
-		delete(a.watchers, wake)
-		a.mu.Unlock()
-	}()
+	wake, leave := a.subscribe()
+	defer leave()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {

@@ -136,17 +136,3 @@ func (p *program) restore(ctx context.Context, name string, undo bool) error {
 	p.note("Open it with “paddock open %s”.", done.ID)
 	return nil
 }
-
-// follow calls a method that tells how far it is, and shows that where a person watches.
-func follow(ctx context.Context, p *program, method string, in, out any) error {
-	c, err := p.connect(ctx)
-	if err != nil {
-		return err
-	}
-	m := &meter{p: p}
-	defer m.close()
-	return control.Events(ctx, c, method, in, out, func(s control.Progress) error {
-		m.show(s)
-		return nil
-	})
-}

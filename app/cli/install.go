@@ -90,17 +90,8 @@ func (p *program) stage(ctx context.Context, source string, dev bool) (control.S
 	if err != nil {
 		return control.Staged{}, err
 	}
-	c, err := p.connect(ctx)
-	if err != nil {
-		return control.Staged{}, err
-	}
-	m := &meter{p: p}
-	defer m.close()
 	var staged control.Staged
-	err = control.Events(ctx, c, control.MethodStage, control.Stage{Source: source, Dev: dev}, &staged, func(s control.Progress) error {
-		m.show(s)
-		return nil
-	})
+	err = follow(ctx, p, control.MethodStage, control.Stage{Source: source, Dev: dev}, &staged)
 	return staged, err
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -48,4 +49,18 @@ func (m *meter) close() {
 		_ = m.bar.Clear()
 		m.bar = nil
 	}
+}
+
+// follow calls a method that tells how far it is, and shows that where a person watches.
+func follow(ctx context.Context, p *program, method string, in, out any) error {
+	c, err := p.connect(ctx)
+	if err != nil {
+		return err
+	}
+	m := &meter{p: p}
+	defer m.close()
+	return control.Events(ctx, c, method, in, out, func(s control.Progress) error {
+		m.show(s)
+		return nil
+	})
 }

@@ -23,13 +23,21 @@ func reportedByBrowser(r *http.Request, origin string) bool {
 	return once && dest == "report" && r.Header.Get("Sec-Fetch-Site") == "same-origin" && r.Header.Get("Origin") == origin
 }
 
+// posted reports whether r is a POST, and refuses every other method without a page.
+func posted(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method == http.MethodPost {
+		return true
+	}
+	w.Header().Set("Allow", http.MethodPost)
+	w.WriteHeader(http.StatusMethodNotAllowed)
+	return false
+}
+
 // report takes a browser's report of something that the policy kept a page from. A page can send any report it
 // likes, so what it says is only counted as "refused", under a permission in canonical form.
 func (g *Gateway) report(w http.ResponseWriter, r *http.Request, s *site) {
 	hostHeaders.apply(w.Header())
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		w.WriteHeader(http.StatusMethodNotAllowed)
+	if !posted(w, r) {
 		return
 	}
 	if !s.reports.AllowN(g.now(), 1) {

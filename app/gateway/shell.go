@@ -235,9 +235,7 @@ func (g *Gateway) enterFrame(w http.ResponseWriter, r *http.Request, s *site, co
 // press does what a button in the shell's bar says. Unlike those on host pages it is out of reach for the app's page.
 func (g *Gateway) press(w http.ResponseWriter, r *http.Request, s *site) {
 	hostHeaders.apply(w.Header())
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		w.WriteHeader(http.StatusMethodNotAllowed)
+	if !posted(w, r) {
 		return
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)

@@ -226,6 +226,32 @@ func TestDownload(t *testing.T) {
 	}
 }
 
+// expecting is the head of a request whose body of four bytes waits for a word of the app.
+func expecting(r *rig, path string) string {
+	return r.lines("POST "+path, "Expect: 100-continue", "Content-Length: 4")
+}
+
+// bodyAfterContinue sends a body once it is asked for, to an app that answers with what it got.
+func bodyAfterContinue(t *testing.T, r *rig) {
+	t.Helper()
+	c := r.dial()
+	defer c.Close()
+	_, _ = io.WriteString(c, expecting(r, "/yes"))
+	br := bufio.NewReader(c)
+	if first, _ := br.ReadString('\n'); first != "HTTP/1.1 100 Continue\r\n" {
+		t.Fatalf("%q", first)
+	}
+	_, _ = br.ReadString('\n')
+	_, _ = io.WriteString(c, "body")
+	res, err := http.ReadResponse(br, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, _ := io.ReadAll(res.Body); string(body) != "body" {
+		t.Errorf("%q", body)
+	}
+}
+
 // TestContinue: a client that asks before it sends a body is answered by the app.
 func TestContinue(t *testing.T) {
 	r := newRig(t, serveApp(t, http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
@@ -236,29 +262,9 @@ func TestContinue(t *testing.T) {
 		body, _ := io.ReadAll(req.Body)
 		_, _ = w.Write(body)
 	})))
-	head := func(path string) string {
-		return r.lines("POST "+path, "Expect: 100-continue", "Content-Length: 4")
-	}
-	t.Run("yes", func(t *testing.T) {
-		c := r.dial()
-		defer c.Close()
-		_, _ = io.WriteString(c, head("/yes"))
-		br := bufio.NewReader(c)
-		if first, _ := br.ReadString('\n'); first != "HTTP/1.1 100 Continue\r\n" {
-			t.Fatalf("%q", first)
-		}
-		_, _ = br.ReadString('\n')
-		_, _ = io.WriteString(c, "body")
-		res, err := http.ReadResponse(br, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if body, _ := io.ReadAll(res.Body); string(body) != "body" {
-			t.Errorf("%q", body)
-		}
-	})
+	t.Run("yes", func(t *testing.T) { bodyAfterContinue(t, r) })
 	t.Run("no", func(t *testing.T) {
-		if res := r.raw(head("/no")); res.StatusCode != http.StatusRequestEntityTooLarge {
+		if res := r.raw(expecting(r, "/no")); res.StatusCode != http.StatusRequestEntityTooLarge {
 			t.Errorf("%s", res.Status)
 		}
 	})
@@ -277,22 +283,7 @@ func TestContinueUnsaid(t *testing.T) {
 		body, _ := io.ReadAll(req.Body)
 		_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	}))
-	c := r.dial()
-	defer c.Close()
-	_, _ = io.WriteString(c, r.lines("POST /", "Expect: 100-continue", "Content-Length: 4"))
-	br := bufio.NewReader(c)
-	if first, _ := br.ReadString('\n'); first != "HTTP/1.1 100 Continue\r\n" {
-		t.Fatalf("%q", first)
-	}
-	_, _ = br.ReadString('\n')
-	_, _ = io.WriteString(c, "body")
-	res, err := http.ReadResponse(br, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if body, _ := io.ReadAll(res.Body); string(body) != "body" {
-		t.Errorf("%q", body)
-	}
+	bodyAfterContinue(t, r)
 }
 
 // TestEarlyAnswer: an app may answer before it has read the body, and the next request still works.
