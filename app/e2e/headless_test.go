@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -183,6 +184,18 @@ func TestForeignHome(t *testing.T) {
 	}
 }
 
+// copyProgram has another process write the copy: a test beside this one may fork while a file is open here, and what its
+// child still holds open for writing cannot be executed (ETXTBSY, go.dev/issue/22315).
+func copyProgram(t *testing.T, from, to string) {
+	t.Helper()
+	if text, err := exec.Command("cp", from, to).CombinedOutput(); err != nil {
+		t.Fatalf("copy %s: %v: %s", from, err, text)
+	}
+	if err := os.Chmod(to, 0o755); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestBadRuntime: a missing or altered Deno starts no app and says so.
 func TestBadRuntime(t *testing.T) {
 	t.Parallel()
@@ -211,13 +224,7 @@ func TestBadRuntime(t *testing.T) {
 			for _, p := range []string{"paddock", "paddock-launch", "deno"} {
 				from := filepath.Join(bin(t), p)
 				if os.Link(from, filepath.Join(own, p)) != nil {
-					raw, err := os.ReadFile(from)
-					if err != nil {
-						t.Fatal(err)
-					}
-					if err := os.WriteFile(filepath.Join(own, p), raw, 0o755); err != nil {
-						t.Fatal(err)
-					}
+					copyProgram(t, from, filepath.Join(own, p))
 				}
 			}
 			tamper(t, filepath.Join(own, "deno"))
