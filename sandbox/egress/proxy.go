@@ -107,6 +107,8 @@ type Proxy struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	work   sync.WaitGroup
+	over   context.Context // ends every connection to the outside, once all flows have ended
+	end    context.CancelFunc
 
 	mu        sync.Mutex
 	transport *http.Transport
@@ -141,6 +143,7 @@ func Listen(o Options) (*Proxy, error) {
 		flows:    map[*flow]struct{}{},
 		ctx:      ctx, cancel: cancel,
 	}
+	p.over, p.end = context.WithCancel(context.Background())
 	p.readers.New = func() any { return bufio.NewReaderSize(nil, limits.RequestBytes) }
 	p.dialer = &dialer{
 		rules: p.rules.Load, resolve: o.Resolve, resolver: o.Resolver, timeout: limits.DialTimeout,
@@ -156,7 +159,7 @@ func Listen(o Options) (*Proxy, error) {
 func (p *Proxy) newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:                  nil, // the host's own proxy settings would send the app's requests elsewhere
-		DialContext:            p.dialer.DialContext,
+		DialContext:            p.dial,
 		TLSClientConfig:        &tls.Config{RootCAs: p.options.RootCAs, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    p.limits.TLSTimeout,
 		ResponseHeaderTimeout:  p.limits.ResponseTimeout,
@@ -167,6 +170,27 @@ func (p *Proxy) newTransport() *http.Transport {
 		MaxIdleConnsPerHost:    8,
 		IdleConnTimeout:        time.Minute,
 	}
+}
+
+// dial makes a connection that ends with the proxy at the latest. CloseIdleConnections passes over one of HTTP/2 whose
+// last stream is just being put away, and the transport would keep that one for IdleConnTimeout.
+func (p *Proxy) dial(ctx context.Context, network, target string) (net.Conn, error) {
+	c, err := p.dialer.DialContext(ctx, network, target)
+	if err != nil {
+		return nil, err
+	}
+	return &outgoing{Conn: c, forget: context.AfterFunc(p.over, func() { _ = c.Close() })}, nil
+}
+
+// outgoing is a connection to the outside.
+type outgoing struct {
+	net.Conn
+	forget func() bool // that it is to be closed with the proxy
+}
+
+func (o *outgoing) Close() error {
+	o.forget()
+	return o.Conn.Close()
 }
 
 // Socket is the path that the app is given.
@@ -214,6 +238,7 @@ func (p *Proxy) Close() error {
 	p.mu.Lock()
 	p.transport.CloseIdleConnections()
 	p.mu.Unlock()
+	p.end()
 	return err
 }
 

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -111,6 +112,24 @@ func TestTimeouts(t *testing.T) {
 	f.get(t, "https://a.example/")
 	if e := f.event(t); e.Reason != ReasonResolve && e.Reason != ReasonTimeout {
 		t.Errorf("%+v", e)
+	}
+}
+
+// TestCloseEndsConnections: a connection that its transport lost sight of ends with the proxy too.
+func TestCloseEndsConnections(t *testing.T) {
+	f := start(t, site(t, true, func(http.ResponseWriter, *http.Request) {}))
+	c, err := f.Proxy.dial(t.Context(), "tcp", "site.example:443")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after the end of the proxy: %v", err)
 	}
 }
 
