@@ -260,18 +260,21 @@ func TestHalfClosed(t *testing.T) {
 		await(t, "not busy any more", func() bool { return up.busy.Load() == 0 && len(r.g.site("i1").open) == 0 })
 	})
 	t.Run("app, between requests", func(t *testing.T) {
+		closed := make(chan struct{}) // while it closes, an app that is asked to act leaves open whether it did
 		r := newRig(t, serveRaw(t, func(c net.Conn, br *bufio.Reader) {
 			if _, err := http.ReadRequest(br); err != nil {
 				return
 			}
 			_, _ = io.WriteString(c, proper)
 			_ = c.(*net.UnixConn).CloseWrite()
+			closed <- struct{}{}
 			_, _ = br.ReadByte() // until the front door closes it
 		}))
 		for range 3 {
 			if res := r.raw(r.lines("POST /", "Content-Length: 1") + "x"); res.body != "fine" {
 				t.Fatalf("%s %q", res.Status, res.body)
 			}
+			<-closed
 		}
 	})
 	t.Run("WebSocket", func(t *testing.T) {
